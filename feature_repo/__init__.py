@@ -1,0 +1,1 @@
+"""Feast definitions, built from `watchnext.contracts.rows`."""

@@ -1,0 +1,1 @@
+"""The TorchServe handler and its archive."""

@@ -1,0 +1,1 @@
+"""KFP components and pipelines: thin glue over `watchnext.training`."""

@@ -1,0 +1,1 @@
+"""Servers: the KServe retrieval server, the ranking guard, the gateway."""

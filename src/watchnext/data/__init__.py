@@ -1,0 +1,1 @@
+"""Readers of real data sets, the simulator, time splits, label building."""

@@ -1,0 +1,77 @@
+"""One exception tree. Every message says what came, what was wanted, and what mends it.
+
+WatchnextError                 exit 1
+├── UsageError                 exit 2: the caller's words are off
+│   ├── ConfigError            a setting has a wrong value
+│   └── RequestError           a recommendation request is refused (HTTP 400, INVALID_ARGUMENT)
+├── PrerequisiteError          a tool, port or file of the machine is missing
+├── EventError                 a message breaks the contract of its topic
+├── DataError                  a data file cannot be read
+├── ServerError                a local server did not start, answer or stop
+├── StoreError                 the feature store failed
+├── VectorIndexError           the vector index failed or holds another generation
+├── GenerationError            a bundle is missing, torn, or does not verify
+│   └── NoGenerationError      nothing was published yet
+├── GateError                  a pipeline gate refused to publish
+└── RankerError                the ranker is down, late, or has another generation
+"""
+
+
+class WatchnextError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(WatchnextError):
+    """The caller's words are off; trying again unchanged cannot help."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting has a wrong value."""
+
+
+class RequestError(UsageError):
+    """A recommendation request is refused."""
+
+
+class PrerequisiteError(WatchnextError):
+    """A tool, a port or a file of this machine is missing."""
+
+
+class EventError(WatchnextError):
+    """A message breaks the contract of its topic."""
+
+
+class DataError(WatchnextError):
+    """A data file cannot be read."""
+
+
+class ServerError(WatchnextError):
+    """A local server did not start, answer or stop."""
+
+
+class StoreError(WatchnextError):
+    """The feature store failed."""
+
+
+class VectorIndexError(WatchnextError):
+    """The vector index failed or holds another generation."""
+
+
+class GenerationError(WatchnextError):
+    """A generation is missing, torn, or does not verify."""
+
+
+class NoGenerationError(GenerationError):
+    """Nothing was published yet."""
+
+
+class GateError(WatchnextError):
+    """A pipeline gate refused to publish."""
+
+
+class RankerError(WatchnextError):
+    """The ranker is down, late, or serves another generation."""

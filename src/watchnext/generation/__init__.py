@@ -1,0 +1,1 @@
+"""The generation: build, verify, publish, roll back."""

@@ -1,0 +1,1 @@
+"""Pure torch: user tower, video tower, ranker and their losses."""

@@ -1,0 +1,225 @@
+"""The settings tree: flag > env `WATCHNEXT_*` (`__` nests) > YAML (`WATCHNEXT_CONFIG`) > default.
+
+The chart's `config:` is this same tree. `Settings().kafka.bootstrap` is how code reads one; nothing else reads the
+environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from watchnext.errors import ConfigError
+
+Profile = Literal["tiny", "small", "full"]
+
+
+class Section(BaseModel):
+    """A branch of the tree: unknown keys are errors, defaults are checked."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
+
+
+class Kafka(Section):
+    """The broker and our consumer groups."""
+
+    bootstrap: str = "127.0.0.1:19092"
+    partitions: int = Field(4, ge=1, description="of every topic of ours; all input topics share it")
+    group: str = "watchnext-materializer"
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    batch_events: int = Field(2_000, ge=1, description="events folded and written together")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_cafile: str = ""
+
+
+class Features(Section):
+    """The feature store and the event archive."""
+
+    online: str = Field("127.0.0.1:16379", description="host:port of Valkey or Redis, as Feast's connection string")
+    registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
+    archive: str = Field("", description="folder or fsspec URL of the event archive; empty: <home>/archive")
+    offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")
+    late_days: float = Field(7, gt=0, description="events later than this go to the archive only")
+    future_minutes: float = Field(10, ge=0, description="events further ahead than this are dead letters")
+
+
+class Milvus(Section):
+    """The vector index."""
+
+    uri: str = Field("http://127.0.0.1:19530", description="Milvus Lite server, standalone or cluster")
+    token: SecretStr = SecretStr("")
+
+
+class Generations(Section):
+    """The generation store."""
+
+    url: str = Field("", description="folder or fsspec URL; empty: <home>/generations")
+    refresh_minutes: float = Field(60, gt=0, description="interval to which video counters are floored")
+    ack_timeout_s: float = Field(60, gt=0, description="wait for every replica to load a staged generation")
+    poll_s: float = Field(0.5, gt=0, description="how often a replica looks at the pointer")
+
+
+class Training(Section):
+    """How models are fitted. What is 0 comes from the profile."""
+
+    seed: int = 7
+    cap_per_user: int = Field(0, ge=0, description="K examples a user for the towers")
+    epochs: int = Field(0, ge=0)
+    batch: int = Field(0, ge=0)
+    embedding_dim: int = Field(0, ge=0, description="width of user and video vectors")
+    tower: list[int] = Field([], description="hidden layers of the user tower")
+    ranker: list[int] = Field([], description="hidden layers of the ranker")
+    negatives: int = Field(0, ge=0, description="sampled negatives a batch")
+    pooling: Literal["average", "sum", "max", "attention"] = "average"
+    ranking_weight: Literal["expected", "paper"] = "expected"
+    click_window_minutes: float = Field(30, gt=0)
+    max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
+    threads: int = Field(0, ge=0, description="torch threads; 0: torch's default")
+
+
+class Serving(Section):
+    """Retrieval, ranking and the ladder."""
+
+    candidates: int = Field(500, ge=1, le=2_000)
+    deadline_ms: int = Field(1_000, ge=10, description="default budget of one answer")
+    features_budget_ms: int = Field(150, ge=1)
+    index_budget_ms: int = Field(200, ge=1)
+    ranker_budget_ms: int = Field(400, ge=1)
+    breaker_failures: int = Field(5, ge=1, description="failures in a row that open the ranker's breaker")
+    breaker_seconds: float = Field(2, gt=0, description="how long the breaker stays open")
+    allow_client_time: bool = Field(False, description="honour now_ms of a request (tests, replays)")
+    host: str = "127.0.0.1"
+    retrieval_port: int = 18080
+    ranking_port: int = 18081
+    ranker_url: str = "http://127.0.0.1:18085"
+
+
+class TorchServe(Section):
+    """The predictor's own ports, all loopback but inference, and its workers."""
+
+    inference_port: int = 18085
+    management_port: int = 18086
+    metrics_port: int = 18087
+    grpc_port: int = 18088
+    grpc_management_port: int = 18089
+    workers: int = Field(1, ge=1)
+    model_store: str = Field("", description="folder of the archives; empty: <home>/torchserve/model-store")
+
+
+class Gateway(Section):
+    """REST and gRPC for applications."""
+
+    host: str = "127.0.0.1"
+    rest_port: int = 18000
+    grpc_port: int = 18001
+    graph_url: str = "http://127.0.0.1:8080"
+    api_keys: list[SecretStr] = Field([], description="empty: no authentication")
+    max_concurrent: int = Field(64, ge=1, description="requests in flight; more are shed with 503")
+    static_list: list[str] = Field([], description="video ids for when the graph is down")
+    write_served: bool = True
+    write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
+    experiment: str = ""
+    arms: dict[str, float] = Field({}, description="arm to share; sticky by hash of user and experiment")
+
+
+class Local(Section):
+    """Ports and memory of the servers that `watchnext up` starts, where no client setting has them."""
+
+    router_port: Literal[8080] = 8080  # the upstream router listens there, always
+    kafka_controller_port: int = 19093
+    workers: int = Field(2, ge=1, description="materializer processes")
+    kafka_heap: str = "256m"
+
+
+class Settings(BaseSettings):
+    """All settings of all processes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WATCHNEXT_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+    )
+
+    home: Path = Field(Path(".watchnext"), description="state of the local servers, data, logs")
+    shared: Path = Field(Path("../shared"), description="shared real data, where there is any")
+    profile: Profile = "small"
+    kafka: Kafka = Kafka()
+    features: Features = Features()
+    milvus: Milvus = Milvus()
+    generations: Generations = Generations()
+    training: Training = Training()
+    serving: Serving = Serving()
+    torchserve: TorchServe = TorchServe()
+    gateway: Gateway = Gateway()
+    local: Local = Local()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag > env > YAML > default."""
+        path = os.environ.get("WATCHNEXT_CONFIG")
+        yaml = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
+        return (init_settings, env_settings, *yaml)
+
+    @property
+    def archive_path(self) -> str:
+        """Folder of the event archive."""
+        return self.features.archive or str(self.home.absolute() / "archive")
+
+    @property
+    def offline_path(self) -> str:
+        """Folder of the offline feature log."""
+        return self.features.offline or str(self.home.absolute() / "offline")
+
+    @property
+    def registry_path(self) -> str:
+        """Feast's registry."""
+        return self.features.registry or str(self.home.absolute() / "feast" / "registry.db")
+
+    @property
+    def generations_url(self) -> str:
+        """The generation store."""
+        return self.generations.url or str(self.home.absolute() / "generations")
+
+    @property
+    def model_store_path(self) -> str:
+        """TorchServe's model store."""
+        return self.torchserve.model_store or str(self.home.absolute() / "torchserve" / "model-store")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The merged tree, with `flags` on top.
+
+    Raises:
+        ConfigError: a value is wrong; the message names the setting, what came, and its environment variable.
+    """
+    path = os.environ.get("WATCHNEXT_CONFIG")
+    if path and not Path(path).is_file():
+        raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(part) for part in first["loc"]]
+        raise ConfigError(
+            f"setting {'.'.join(keys)} = {first.get('input')!r}: {first['msg']} "
+            f"(set WATCHNEXT_{'__'.join(keys).upper()} or the YAML key)"
+        ) from error

@@ -1,0 +1,1 @@
+"""Feast: online rows, the offline log, point-in-time sets."""
