@@ -2,7 +2,7 @@
 
 The stream folds events into these rows, `watchnext.store` derives the Feast schemas from them, and
 `watchnext.features.state` reads them. Field kinds: `str`, `int` (int64), `float` (float64), `bool`, and lists of the
-first three. Lists of one row that belong together have one length and run from old to new.
+first three. Sizes are those of `watchnext.features.spec`. Lists of one row that belong together have one length and run from old to new.
 """
 
 from typing import Any, ClassVar, Final
@@ -10,13 +10,6 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from watchnext.contracts.names import Entity, Topic, View
-
-HISTORY: Final = 50  # watches and search tokens kept (the paper's bags)
-EXPOSURES: Final = 100  # videos with impression or serving counts kept
-AGGREGATES: Final = 100  # channels and topics kept, by last watch
-SEEN: Final = 1_000  # video ids kept for the seen filter
-EVENT_IDS: Final = 256  # event ids kept against replays
-BUCKETS: Final = 24  # non-empty hourly counter buckets kept; older ones fall into the totals
 
 
 class FeatureRow(msgspec.Struct, kw_only=True):
