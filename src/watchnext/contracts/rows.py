@@ -2,7 +2,8 @@
 
 The stream folds events into these rows, `watchnext.store` derives the Feast schemas from them, and
 `watchnext.features.state` reads them. Field kinds: `str`, `int` (int64), `float` (float64), `bool`, and lists of the
-first three. Sizes are those of `watchnext.features.spec`. Lists of one row that belong together have one length and run from old to new.
+first three. Sizes are those of `watchnext.features.spec`.
+Lists of one row that belong together have one length and run from old to new.
 """
 
 from typing import Any, ClassVar, Final
