@@ -1,0 +1,36 @@
+import pytest
+
+from watchnext.contracts import api
+from watchnext.errors import RequestError
+
+
+def test_a_request_needs_a_user_alone():
+    request = api.decode_request(b'{"user_id": "u1"}')
+
+    assert (request.user_id, request.k, request.surface) == ("u1", 20, "home")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "cannot be read"),
+        (b"{}", "missing required field `user_id`"),
+        (b'{"user_id": 7}', "Expected `str`, got `int`"),
+        (b'{"user_id": ""}', "user_id has 0 characters; wanted 1 to 256"),
+        (b'{"user_id": "u", "k": 0}', "k = 0 came; wanted 1 to 500"),
+        (b'{"user_id": "u", "k": 501}', "k = 501 came; wanted 1 to 500"),
+        (b'{"user_id": "u", "k": 2.5}', "Expected `int`, got `float`"),
+        (b'{"user_id": "u", "k": null}', "Expected `int`, got `null`"),
+        (b'{"user_id": "u", "surface": "' + b"s" * 257 + b'"}', "surface has 257 characters"),
+    ],
+)
+def test_a_bad_request_is_refused_with_what_was_wanted(body: bytes, message: str):
+    with pytest.raises(RequestError, match=message):
+        api.decode_request(body)
+
+
+def test_an_answer_round_trips():
+    item = api.RecommendedVideo(video_id="v", position=0, sources=["tower"], score=0.25, expected_seconds=31.5)
+    answer = api.RecommendAnswer(request_id="r", user_id="u", served_at=1, items=[item], degraded=["ranking"])
+
+    assert api.decode_answer(api.encode(answer)) == answer
