@@ -3,7 +3,8 @@
 WatchnextError                 exit 1
 ├── UsageError                 exit 2: the caller's words are off
 │   ├── ConfigError            a setting has a wrong value
-│   └── RequestError           a recommendation request is refused (HTTP 400, INVALID_ARGUMENT)
+│   ├── RequestError           a recommendation request is refused (HTTP 400, INVALID_ARGUMENT)
+│   └── AuthenticationError    no valid API key came (HTTP 401, UNAUTHENTICATED)
 ├── PrerequisiteError          a tool, port or file of the machine is missing
 ├── EventError                 a message breaks the contract of its topic
 ├── DataError                  a data file cannot be read
@@ -13,7 +14,10 @@ WatchnextError                 exit 1
 ├── GenerationError            a bundle is missing, torn, or does not verify
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
-└── RankerError                the ranker is down, late, or has another generation
+├── RankerError                the ranker is down, late, or has another generation
+├── GraphError                 the inference graph is down, late, or sent no answer
+├── GatewayError               the gateway is down, or refused for a reason of its own
+└── OverloadError              the gateway sheds the request (HTTP 503, RESOURCE_EXHAUSTED)
 """
 
 
@@ -35,6 +39,10 @@ class ConfigError(UsageError):
 
 class RequestError(UsageError):
     """A recommendation request is refused."""
+
+
+class AuthenticationError(UsageError):
+    """No valid API key came."""
 
 
 class PrerequisiteError(WatchnextError):
@@ -75,3 +83,15 @@ class GateError(WatchnextError):
 
 class RankerError(WatchnextError):
     """The ranker is down, late, or serves another generation."""
+
+
+class GraphError(WatchnextError):
+    """The inference graph is down, late, or sent no answer."""
+
+
+class GatewayError(WatchnextError):
+    """The gateway is down, or refused for a reason of its own."""
+
+
+class OverloadError(WatchnextError):
+    """The gateway sheds the request."""

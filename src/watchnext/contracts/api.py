@@ -1,6 +1,6 @@
 """The public request and answer, the same over REST, gRPC and the bare inference graph."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -55,6 +55,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     long_view_probability: float | None = None
     contributions: dict[str, float] = {}  # feature to change of the logit (gradient × input), largest first
     features: dict[str, float] = {}
+    demotions: list[str] = []  # what pulled it down, in words, worst first
 
 
 class RecommendedVideo(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,18 @@ def decode_request(body: bytes) -> RecommendRequest:
     try:
         return _REQUEST.decode(body).check()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"the request cannot be read: {error}") from error
+
+
+def convert_request(payload: Any, *, strict: bool = True) -> RecommendRequest:
+    """The checked request in parsed JSON; not `strict` reads numbers and flags from text, as in a query string.
+
+    Raises:
+        RequestError: not of the schema, or out of range.
+    """
+    try:
+        return msgspec.convert(payload, RecommendRequest, strict=strict).check()
+    except msgspec.ValidationError as error:
         raise RequestError(f"the request cannot be read: {error}") from error
 
 

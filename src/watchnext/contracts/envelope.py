@@ -75,7 +75,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""  # base64 of `features.codec.pack(meta, encoded user)`
     candidates: Candidates
     degraded: list[str] = []
-    why_not: dict[str, str] = {}  # video id to the stage at which it dropped out
+    nearest_watched: list[str] = []  # a video id a candidate, where the request asks to explain
+    why_not: dict[str, str] = {}  # video id to the stage at which it dropped out; "" where it is a candidate
     stages_ms: dict[str, float] = {}
 
     def state_bytes(self) -> bytes:
@@ -106,6 +107,23 @@ def decode(body: bytes) -> Envelope:
         envelope = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the ranking step wants the retrieval step's envelope: {error}") from error
+    return _checked(envelope)
+
+
+def convert(payload: Any) -> Envelope:
+    """The envelope in parsed JSON.
+
+    Raises:
+        RequestError: not an envelope, or of another version.
+    """
+    try:
+        envelope = msgspec.convert(payload, Envelope)
+    except msgspec.ValidationError as error:
+        raise RequestError(f"the ranking step wants the retrieval step's envelope: {error}") from error
+    return _checked(envelope)
+
+
+def _checked(envelope: Envelope) -> Envelope:
     if envelope.schema_version != SCHEMA_VERSION:
         raise RequestError(
             f"an envelope of version {envelope.schema_version} came; this ranker reads {SCHEMA_VERSION}: "
