@@ -1,1 +1,1 @@
-"""Metrics, baselines and the report."""
+"""Offline measures of retrieval and ranking, and the simple contenders that a model must beat."""

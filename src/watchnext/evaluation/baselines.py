@@ -1,0 +1,103 @@
+"""The contenders that every report stands beside: Popular, item-item cosine, and the mean watch time of a video.
+
+All are fitted on the training part only. Video rows are those of the generation (0 = unknown).
+
+>>> popular = Popular.fit(np.array([1, 2, 2]), videos=3)
+>>> popular.scores([np.array([1])]).tolist()
+[[0.0, 1.0, 2.0, 0.0]]
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+Rows = NDArray[np.integer]
+LAST_WATCHES = 20  # watches of a user that item-item cosine looks at
+
+
+@dataclass(frozen=True)
+class Popular:
+    """The same list for everybody: watches in the training part."""
+
+    counts: NDArray[np.float32]  # [videos + 1]
+
+    @classmethod
+    def fit(cls, watched: Rows, *, videos: int) -> "Popular":
+        """From the row of every training watch."""
+        counts = np.bincount(watched, minlength=videos + 1).astype(np.float32)
+        counts[0] = 0
+        return cls(counts)
+
+    def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
+        """`[queries, videos + 1]`."""
+        return np.tile(self.counts, (len(histories), 1))
+
+
+@dataclass(frozen=True)
+class ItemCosine:
+    """Sum over the user's last watches of the cosine between the sets of users who watched two videos."""
+
+    similarity: csr_matrix  # [videos + 1, videos + 1], zero diagonal
+
+    @classmethod
+    def fit(cls, users: Rows, watched: Rows, *, videos: int) -> "ItemCosine":
+        """From (user code, video row) of every training watch; repeated watches count once."""
+        known = watched > 0
+        pairs = np.unique(np.stack([users[known], watched[known]]), axis=1)
+        ones = np.ones(pairs.shape[1], np.float32)
+        people = int(pairs[0].max()) + 1 if pairs.size else 1
+        matrix = csr_matrix((ones, (pairs[0], pairs[1])), shape=(people, videos + 1))
+        norms = np.sqrt(np.maximum(np.asarray(matrix.sum(0)).ravel(), 1))
+        scaled = matrix.multiply(1 / norms).tocsr()
+        similarity = (scaled.T @ scaled).tolil()
+        similarity.setdiag(0)
+        return cls(similarity.tocsr())
+
+    def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
+        """`[queries, videos + 1]`; a history runs from old to new."""
+        recent = [history[-LAST_WATCHES:] for history in histories]
+        lengths = [len(history) for history in recent]
+        columns = np.concatenate([*recent, np.zeros(0, np.int64)])
+        rows = np.repeat(np.arange(len(recent)), lengths)
+        taken = csr_matrix(
+            (np.ones(len(columns), np.float32), (rows, columns)), shape=(len(recent), self.similarity.shape[0])
+        )
+        return np.asarray((taken @ self.similarity).todense(), np.float32)
+
+
+@dataclass(frozen=True)
+class VideoMean:
+    """Mean watched seconds an impression of the video, drawn to the overall mean by `PRIOR` impressions."""
+
+    means: NDArray[np.float64]  # [videos + 1]
+    PRIOR = 20.0
+
+    @classmethod
+    def fit(cls, shown: Rows, seconds: NDArray[np.floating], *, videos: int) -> "VideoMean":
+        """From the row and the watched seconds (0 = not clicked) of every training impression."""
+        overall = float(seconds.mean()) if len(seconds) else 0.0
+        impressions = np.bincount(shown, minlength=videos + 1)
+        watched = np.bincount(shown, weights=seconds, minlength=videos + 1)
+        means = (watched + cls.PRIOR * overall) / (impressions + cls.PRIOR)
+        means[0] = overall
+        return cls(means)
+
+    def expected_seconds(self, shown: Rows) -> NDArray[np.float64]:
+        """`[impressions]`."""
+        return self.means[shown]
+
+
+def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
+    """The `depth` best rows a query, `[queries, depth]`: never row 0, never a seen video; ties by row."""
+    ranked = np.zeros((len(scores), depth), np.int64)
+    for query, row_scores in enumerate(scores):
+        masked = row_scores.astype(np.float64)
+        masked[0] = -np.inf
+        masked[seen[query]] = -np.inf
+        best = np.argsort(-masked, kind="stable")[:depth]
+        best = best[np.isfinite(masked[best])]
+        ranked[query, : len(best)] = best
+    return ranked

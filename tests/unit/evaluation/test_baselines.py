@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
+from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
+
+
+def test_popular_ignores_unknown_videos():
+    popular = Popular.fit(np.array([0, 0, 2, 2, 1]), videos=3)
+    assert popular.scores([np.array([1]), np.array([], int)]).tolist() == [[0, 1, 2, 0]] * 2
+
+
+def test_item_cosine_equals_scikit_learn():
+    generator = np.random.default_rng(0)
+    users, rows = generator.integers(0, 30, 400), generator.integers(0, 13, 400)
+    dense = np.zeros((30, 13))
+    dense[users, rows] = 1
+    dense[:, 0] = 0
+    expected = cosine_similarity(dense.T)
+    np.fill_diagonal(expected, 0)
+    model = ItemCosine.fit(users, rows, videos=12)
+    history = np.array([3, 5])
+    assert model.scores([history, np.array([], int)])[0] == pytest.approx(expected[history].sum(0), abs=1e-6)
+    assert not model.scores([np.array([], int)]).any()
+
+
+def test_item_cosine_reads_the_last_twenty_watches():
+    model = ItemCosine.fit(np.array([0, 0, 1, 1]), np.array([1, 2, 3, 4]), videos=4)
+    history = np.array([1, *[3] * 20])
+    assert model.scores([history])[0, 2] == 0
+
+
+def test_video_mean_is_drawn_to_the_overall_mean():
+    shown, seconds = np.array([1] * 20 + [2] * 20), np.array([10.0] * 20 + [0.0] * 20)
+    model = VideoMean.fit(shown, seconds, videos=3)
+    assert model.expected_seconds(np.array([1, 2, 3, 0])).tolist() == [7.5, 2.5, 5.0, 5.0]
+
+
+def test_top_rows_leaves_out_seen_and_unknown():
+    scores = np.array([[9.0, 1.0, 3.0, 3.0]])
+    assert top_rows(scores, [np.array([2])], 3).tolist() == [[3, 1, 0]]
+    assert top_rows(scores, [np.array([], int)], 2).tolist() == [[2, 3]]
