@@ -1,0 +1,125 @@
+"""The producer of events: keyed, batched, idempotent. Whatever it was given is acknowledged when `flush` returns.
+
+>>> with EventProducer(load_settings()) as producer:                              # doctest: +SKIP
+...     producer.send(Topic.SEARCH, SearchEvent(event_id="e1", user_id="u1", query="cats", searched_at=1))
+"""
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from watchnext.contracts.events import Event, encode
+from watchnext.contracts.names import Topic
+from watchnext.errors import EventError, ServerError
+from watchnext.settings import Settings
+from watchnext.stream.client import connection
+
+_BATCH_BYTES: Final = 256 * 1024
+_LINGER_MS: Final = 20
+_FLUSH_S: Final = 60.0
+_FLUSH_EVERY: Final = 20_000  # bounds the memory that unacknowledged messages take
+
+
+class EventProducer:
+    """Sends events to their topics; one a process, safe to share between threads.
+
+    Record time is the send time (retention must not delete a replay); the event's own times are in its body.
+    """
+
+    def __init__(self, settings: Settings, *, client_id: str = "watchnext-producer") -> None:
+        self._bootstrap = settings.kafka.bootstrap
+        self._failure: BaseException | None = None
+        try:
+            self._kafka = KafkaProducer(
+                **connection(settings),
+                client_id=client_id,
+                acks="all",
+                enable_idempotence=True,
+                compression_type="lz4",
+                batch_size=_BATCH_BYTES,
+                linger_ms=_LINGER_MS,
+                allow_auto_create_topics=False,
+            )
+        except (KafkaError, OSError) as error:
+            raise ServerError(
+                f"no Kafka broker answered at {self._bootstrap} ({error}); start one with `watchnext up`, "
+                "or set WATCHNEXT_KAFKA__BOOTSTRAP"
+            ) from error
+
+    def send(self, topic: Topic, event: Event) -> None:
+        """Queue one event under its own key; `flush` tells whether it arrived.
+
+        Raises:
+            EventError: its JSON is larger than a message may be.
+            ServerError: the broker does not take messages, or refused an earlier one.
+        """
+        self.send_raw(topic, event.key.encode(), encode(event))
+
+    def send_raw(self, topic: Topic, key: bytes | None, value: bytes | None, *, partition: int | None = None) -> None:
+        """Queue bytes as they are (dead letters, tests of bad messages)."""
+        self._raise_failure()
+        try:
+            future = self._kafka.send(topic.value, key=key, value=value, partition=partition)
+        except MessageSizeTooLargeError as error:
+            raise EventError(
+                f"{topic.value}: a message of {len(value or b''):,} bytes is too large: {error}"
+            ) from error
+        except KafkaError as error:
+            raise ServerError(f"the broker at {self._bootstrap} took no message for {topic.value}: {error}") from error
+        future.add_errback(self._note)
+
+    def send_many(self, events: Iterable[tuple[Topic, Event]], progress: Callable[[int], None] | None = None) -> int:
+        """Send all and wait for the acknowledgements; `progress` hears the count so far. Returns the count."""
+        count = 0
+        for topic, event in events:
+            self.send(topic, event)
+            count += 1
+            if count % _FLUSH_EVERY == 0:
+                self.flush()
+            if progress is not None and count % 1_000 == 0:
+                progress(count)
+        self.flush()
+        if progress is not None:
+            progress(count)
+        return count
+
+    def flush(self) -> None:
+        """Wait until all that was sent is acknowledged.
+
+        Raises:
+            ServerError: a message was refused, or there was no answer for a minute.
+        """
+        try:
+            self._kafka.flush(timeout=_FLUSH_S)
+        except KafkaError as error:
+            raise ServerError(f"the broker at {self._bootstrap} did not acknowledge all messages: {error}") from error
+        self._raise_failure()
+
+    def close(self) -> None:
+        """Flush and disconnect."""
+        try:
+            self.flush()
+        finally:
+            self._kafka.close(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._kafka.close(timeout=0)
+
+    def _note(self, error: Any) -> None:
+        self._failure = error
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise ServerError(f"the broker at {self._bootstrap} refused a message: {failure}") from failure
