@@ -85,6 +85,10 @@ class Training(Section):
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
     threads: int = Field(0, ge=0, description="torch threads; 0: torch's default")
+    gate_recall_factor: float = Field(
+        1.0, ge=0, description="the towers' recall@50 must be at least this times that of Popular and of item cosine"
+    )
+    gate_min_auc: float = Field(0.55, ge=0, le=1, description="the ranker's held-out AUC must be at least this")
 
 
 class Serving(Section):

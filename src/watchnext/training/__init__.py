@@ -1,1 +1,1 @@
-"""The pipeline's stages, one file each, reading from top to bottom."""
+"""Training, a stage a file: snapshot, examples, towers, ranker, evaluate, gates, report, build."""

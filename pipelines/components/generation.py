@@ -1,0 +1,71 @@
+"""From trained models to what is live, and the refresh between two trainings."""
+
+from kfp.dsl import Artifact, Dataset, Input, Markdown, Model
+
+from pipelines.components import component
+
+
+@component
+def refuse(reason: str):
+    """End the run: a gate refused to publish."""
+    from watchnext.errors import GateError
+
+    raise GateError(reason)
+
+
+@component
+def build_generation(
+    snapshot_id: str,
+    frozen: Input[Dataset],
+    encoded: Input[Dataset],
+    towers: Input[Model],
+    ranker: Input[Model],
+    evaluation: Input[Artifact],
+    card: Input[Markdown],
+) -> str:
+    """Put everything under one content hash; the answer is the generation's id."""
+    from pathlib import Path
+
+    from watchnext.training.build import build
+
+    from watchnext.settings import load_settings
+
+    return build(
+        load_settings(),
+        snapshot=Path(frozen.path),
+        examples=Path(encoded.path),
+        towers=Path(towers.path),
+        ranker=Path(ranker.path),
+        evaluation=Path(evaluation.path),
+        card=Path(card.path).read_text(),
+    )
+
+
+@component
+def load_index(generation: str) -> int:
+    """Load the generation's vectors into Milvus and verify count and recall; the answer is the number of vectors."""
+    from watchnext.training.build import load_index as load
+
+    from watchnext.settings import load_settings
+
+    return load(load_settings(), generation)
+
+
+@component
+def publish(generation: str):
+    """Stage the generation, wait until every replica has loaded it, move the pointer."""
+    from watchnext.training.build import publish as go_live
+
+    from watchnext.settings import load_settings
+
+    go_live(load_settings(), generation)
+
+
+@component
+def refresh() -> str:
+    """Make and publish the live generation's next overlay; the answer is `generation.overlay`."""
+    from watchnext.training.build import refresh as make_overlay
+
+    from watchnext.settings import load_settings
+
+    return make_overlay(load_settings())

@@ -1,0 +1,67 @@
+"""Train both models, measure them on the holdout, and write down what came of it."""
+
+from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
+
+from pipelines.components import component
+
+
+@component
+def train_towers(snapshot_id: str, profile: str, training: str, encoded: Input[Dataset], towers: Output[Model]):
+    """Fit the two towers on the training part."""
+    import json
+    from pathlib import Path
+
+    from watchnext.training.towers import train_towers as train
+
+    from watchnext.settings import load_settings
+
+    settings = load_settings(profile=profile, training=json.loads(training))
+    towers.metadata.update(train(settings, Path(encoded.path), Path(towers.path)))
+
+
+@component
+def train_ranker(snapshot_id: str, profile: str, training: str, encoded: Input[Dataset], ranker: Output[Model]):
+    """Fit the ranker on the training part."""
+    import json
+    from pathlib import Path
+
+    from watchnext.training.ranker import train_ranker as train
+
+    from watchnext.settings import load_settings
+
+    settings = load_settings(profile=profile, training=json.loads(training))
+    ranker.metadata.update(train(settings, Path(encoded.path), Path(ranker.path)))
+
+
+@component
+def evaluate(
+    snapshot_id: str,
+    profile: str,
+    training: str,
+    encoded: Input[Dataset],
+    towers: Input[Model],
+    ranker: Input[Model],
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    card: Output[Markdown],
+) -> str:
+    """Measure on the holdout beside the baselines; the answer says why a gate refuses, and is empty where none does."""
+    import json
+    from pathlib import Path
+
+    from watchnext.training.evaluate import evaluate as measure
+    from watchnext.training.gates import refusal
+    from watchnext.training.report import model_card, report_html
+
+    from watchnext.settings import load_settings
+
+    settings = load_settings(profile=profile, training=json.loads(training))
+    measured = measure(settings, Path(encoded.path), Path(towers.path), Path(ranker.path))
+    measured.save(Path(evaluation.path))
+    for name, value in measured.flat().items():
+        metrics.log_metric(name, value)
+    reason = refusal(measured, settings)
+    Path(report.path).write_text(report_html(measured, reason))
+    Path(card.path).write_text(model_card(measured, reason))
+    return reason

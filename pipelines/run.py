@@ -1,0 +1,53 @@
+"""Run a pipeline on this machine: `python -m pipelines.run train | refresh_index`.
+
+The same components as on a cluster, each in a process of its own under KFP's local runner. Settings come from
+`WATCHNEXT_*`, which the tasks inherit; artifacts lie under `<home>/pipelines`, the last `KEPT_RUNS` runs of them.
+"""
+
+import argparse
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+from kfp import local
+
+from pipelines import dags
+from pipelines.shape import LOCAL
+from watchnext.errors import WatchnextError
+from watchnext.settings import Settings, load_settings
+
+KEPT_RUNS = 3
+
+
+def run(name: str, settings: Settings) -> None:
+    """Run pipeline `name` to its end.
+
+    Raises:
+        RuntimeError: a task failed; its output, on stdout, ends with the reason.
+    """
+    root = settings.home.absolute() / "pipelines"
+    root.mkdir(parents=True, exist_ok=True)
+    remove_old_runs(root)
+    warnings.filterwarnings("ignore", "You may be attemping", RuntimeWarning)  # our image's name lacks "python"
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root))
+    if name == "train":
+        dags.train(LOCAL)(profile=settings.profile, training=settings.training.model_dump_json())
+    else:
+        dags.refresh_index(LOCAL)()
+
+
+def remove_old_runs(root: Path) -> None:
+    """Delete the folders of all but the newest `KEPT_RUNS - 1` runs, to make room for one more."""
+    runs = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for old in runs[: -(KEPT_RUNS - 1)]:
+        shutil.rmtree(old)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pipeline", choices=("train", "refresh_index"))
+    try:
+        run(parser.parse_args().pipeline, load_settings())
+    except (RuntimeError, WatchnextError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,110 @@
+"""Stage 1: freeze what training reads.
+
+The parts of the event archive and of the offline feature log are immutable once committed, but a recovering worker may
+delete and write again the newest ones, and late events go on arriving. A snapshot therefore holds the parts themselves
+(hard links where the file system allows, else copies), the time up to which they are read, and a content id over names
+and bytes. Later stages read nothing else.
+
+    <folder>/archive/<topic>/*.parquet     as in the event archive
+    <folder>/offline/<view>/*.parquet      as in the offline log
+    <folder>/snapshot.json
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from watchnext.contracts.names import Topic
+from watchnext.errors import DataError
+from watchnext.settings import Settings
+
+_FILE = "snapshot.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one run of the pipeline knows of the world."""
+
+    id: str  # content hash of the parts and of `end_ms`
+    end_ms: int  # epoch ms: nothing that became available later is read
+    parts: dict[str, int]  # path in the snapshot to rows
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: Path, *, expected_id: str = "") -> "Snapshot":
+        """The snapshot in `folder`.
+
+        Raises:
+            DataError: there is none, or it has another id than `expected_id`.
+        """
+        path = folder / _FILE
+        if not path.is_file():
+            raise DataError(f"{folder} holds no snapshot; run the snapshot stage first")
+        found = cls(**json.loads(path.read_text()), folder=folder)
+        if expected_id and found.id != expected_id:
+            raise DataError(f"{folder} holds snapshot {found.id}; wanted {expected_id}")
+        return found
+
+    def settings(self, settings: Settings) -> Settings:
+        """`settings` with archive and offline log inside the snapshot."""
+        features = settings.features.model_copy(
+            update={
+                "archive": str(self.folder / "archive"),
+                "offline": str(self.folder / "offline"),
+                "registry": str(self.folder / "feast" / "registry.db"),
+            }
+        )
+        return settings.model_copy(update={"features": features, "home": self.folder})
+
+    def summary(self) -> dict[str, Any]:
+        """Figures for artifact metadata and the manifest."""
+        rows: dict[str, int] = {}
+        for name, count in self.parts.items():
+            kind = "/".join(name.split("/")[:2])
+            rows[kind] = rows.get(kind, 0) + count
+        return {"id": self.id, "end_ms": self.end_ms, "rows": rows}
+
+
+def freeze(settings: Settings, folder: Path) -> Snapshot:
+    """Freeze archive and offline log into `folder`.
+
+    Raises:
+        DataError: the archive has no watch, or a folder is remote and must be mounted or copied first.
+    """
+    parts: dict[str, int] = {}
+    digest = hashlib.sha256()
+    for kind, root in (("archive", settings.archive_path), ("offline", settings.offline_path)):
+        if "://" in root:
+            raise DataError(f"{kind} is {root}; training reads a folder: mount it and set features.{kind}")
+        for source in sorted(Path(root).glob("*/*.parquet")):
+            name = f"{kind}/{source.parent.name}/{source.name}"
+            _link(source, folder / name)
+            parts[name] = pq.ParquetFile(folder / name).metadata.num_rows
+            digest.update(name.encode() + b"\0" + _digest(folder / name))
+    if not any(name.startswith(f"archive/{Topic.WATCH.value}/") for name in parts):
+        raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
+    end_ms = _latest(folder / "archive")
+    digest.update(str(end_ms).encode())
+    snapshot = Snapshot(id=digest.hexdigest()[:16], end_ms=end_ms, parts=parts, folder=folder)
+    written = {key: value for key, value in asdict(snapshot).items() if key != "folder"}
+    (folder / _FILE).write_text(json.dumps(written, indent=1))
+    return snapshot
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
