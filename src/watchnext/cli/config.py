@@ -1,0 +1,76 @@
+"""`watchnext config show`: the merged settings and where each came from."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer
+from pydantic import SecretStr
+from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
+
+from watchnext.cli.output import JsonFlag, next_step, print_json, print_table
+from watchnext.settings import Settings, load_settings
+
+app = typer.Typer(no_args_is_help=True)
+MASK = "********"
+
+
+@app.callback()
+def config() -> None:
+    """Settings: flag > environment WATCHNEXT_* (`__` nests) > YAML (WATCHNEXT_CONFIG) > default."""
+
+
+@app.command()
+def show(context: typer.Context, json: JsonFlag = False) -> None:
+    """Print the merged settings and where each value came from; secrets are masked."""
+    settings = load_settings()
+    flags = context.find_root().params["setting"]
+    rows = [
+        {"setting": key, "value": masked(value), "from": source}
+        for key, value, source in origins(settings, [flag.partition("=")[0] for flag in flags])
+    ]
+    if json:
+        print_json({"settings": rows})
+        return
+    print_table(["setting", "value", "from"], [list(row.values()) for row in rows])
+    next_step(
+        "change one with WATCHNEXT_KAFKA__PARTITIONS=8, --set kafka.partitions=8, or the YAML of WATCHNEXT_CONFIG"
+    )
+
+
+def origins(settings: Settings, flags: list[str]) -> Iterator[tuple[str, Any, str]]:
+    """Key, value and origin of each setting."""
+    file = os.environ.get("WATCHNEXT_CONFIG")
+    environment = dict(_leaves(EnvSettingsSource(Settings)()))
+    in_file = dict(_leaves(YamlConfigSettingsSource(Settings, yaml_file=file)())) if file else {}
+    for key, value in _leaves(settings.model_dump()):
+        if any(_covers(flag, key) for flag in flags):
+            source = "flag --set"
+        elif any(_covers(known, key) for known in environment):
+            source = "environment"
+        elif any(_covers(known, key) for known in in_file):
+            source = f"file {file}"
+        else:
+            source = "default"
+        yield key, value, source
+
+
+def masked(value: Any) -> Any:
+    """`value` with secrets hidden; one that is not set shows as empty."""
+    if isinstance(value, SecretStr):
+        return MASK if value.get_secret_value() else ""
+    if isinstance(value, list):
+        return [masked(entry) for entry in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _covers(known: str, key: str) -> bool:
+    return key == known or key.startswith(f"{known}.")
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

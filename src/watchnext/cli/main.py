@@ -1,0 +1,92 @@
+"""`watchnext`: one verb a file.
+
+A verb is a module of this package with `app = typer.Typer()`: one command in it is the verb itself, more are its
+sub-commands. It is imported when it is asked for, so that `watchnext status` does not wait for torch; a verb imports
+what is heavy inside its functions, since `watchnext --help` imports them all. To add one, write the module and put it
+into `VERBS`.
+
+Every verb has `--json`, ends with the next step, and exits 0 (done), 1 (failed) or 2 (misused). It raises
+`WatchnextError` and does not catch it: `main` prints it as one line.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from watchnext.errors import ConfigError, WatchnextError
+
+VERBS: Final = (
+    "demo",
+    "up",
+    "down",
+    "status",
+    "data",
+    "replay",
+    "pipeline",
+    "generation",
+    "recommend",
+    "explain",
+    "bench",
+    "doctor",
+    "config",
+)
+
+
+class LazyVerbs(TyperGroup):
+    """Imports a verb's module when the verb is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs, in the order of a first day."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb's command, or none."""
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"watchnext.cli.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyVerbs, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.callback()
+def options(
+    config: Annotated[str, typer.Option(help="YAML file of settings (WATCHNEXT_CONFIG).", metavar="FILE")] = "",
+    setting: Annotated[
+        list[str],
+        typer.Option("--set", help="A setting, such as kafka.partitions=8; again for more.", metavar="KEY=VALUE"),
+    ] = [],  # noqa: B006 -- typer reads it, nobody writes it
+) -> None:
+    """Two-stage video recommendation on Kafka, Feast, Kubeflow Pipelines, Milvus, KServe and TorchServe."""
+    if config:
+        os.environ["WATCHNEXT_CONFIG"] = config
+    for entry in setting:
+        key, equals, value = entry.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {entry!r} came; wanted KEY=VALUE, such as kafka.partitions=8")
+        os.environ[environment_name(key)] = value
+
+
+def environment_name(key: str) -> str:
+    """The environment variable of a setting.
+
+    >>> environment_name("kafka.partitions")
+    'WATCHNEXT_KAFKA__PARTITIONS'
+    """
+    return "WATCHNEXT_" + key.upper().replace(".", "__")
+
+
+def main() -> None:
+    """The entry point."""
+    try:
+        app()
+    except WatchnextError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

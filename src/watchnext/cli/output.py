@@ -1,0 +1,78 @@
+"""How verbs speak: tables for people, JSON for programs, progress on a terminal only, and the next step."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+
+_people = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON; dataclasses become objects, paths and the like their text."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table; cells are taken as text, without markup. On a pipe no cell is cut."""
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    if _people.is_terminal:
+        _people.print(table)
+    else:
+        Console(highlight=False, width=10_000).print(table)
+
+
+def say(text: str) -> None:
+    """A line for people, as it is."""
+    _people.print(text, markup=False, soft_wrap=True)
+
+
+def next_step(text: str) -> None:
+    """The line that ends a verb: what to do now."""
+    _people.print(f"Next: {text}", markup=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """A line on the way of long work: on standard error, and only where that is a terminal."""
+    if _errors.is_terminal:
+        _errors.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Progress]:
+    """A progress display on standard error; shows nothing where that is no terminal, or `quiet`.
+
+    >>> with progress() as bars:
+    ...     task = bars.add_task("events", total=2)
+    ...     bars.advance(task, 2)
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    hidden = quiet or not _errors.is_terminal
+    with Progress(*columns, console=_errors, transient=True, disable=hidden) as bars:
+        yield bars
+
+
+def _jsonable(value: object) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def _plain(cell: object) -> str:
+    return str(cell).replace("[", "\\[")

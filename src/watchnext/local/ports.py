@@ -1,0 +1,49 @@
+"""Who holds a port of this machine."""
+
+import errno
+import socket
+
+import psutil
+
+from watchnext.errors import ServerError
+from watchnext.local.probes import LOOPBACK
+from watchnext.local.servers import Server
+
+
+def port_is_free(port: int) -> bool:
+    """Can a server listen on `port` of loopback?"""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
+
+
+def port_holder(port: int) -> str:
+    """The process that listens on `port`, in words."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+            process = psutil.Process(connection.pid)
+            command = " ".join(process.cmdline())
+            return f"process {connection.pid} ({command[:80] or process.name()})"
+    return "a process of another user"
+
+
+def check_ports(server: Server) -> None:
+    """Sees that the ports of a server that is to be started are free.
+
+    Raises:
+        ServerError: one is not; the message names who has it and what mends it.
+    """
+    for port in server.ports:
+        if not port_is_free(port.number):
+            mend = (
+                f"set {port.setting} (WATCHNEXT_{port.setting.upper().replace('.', '__')})"
+                if port.setting
+                else "KServe's router listens there always: stop that process"
+            )
+            raise ServerError(f"{server.name} needs port {port.number}, which {port_holder(port.number)} holds: {mend}")

@@ -1,0 +1,123 @@
+"""The servers of `watchnext up`, in the order in which they are started."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from watchnext.errors import ConfigError
+from watchnext.local.cache import kafka_jars, router_binary
+from watchnext.local.kafka import kafka_server
+from watchnext.local.milvus import milvus_server
+from watchnext.local.probes import http_ok
+from watchnext.local.router import router_server
+from watchnext.local.servers import ONE_THREAD, Port, Server
+from watchnext.local.torchserve import torchserve_server
+from watchnext.local.valkey import valkey_server
+from watchnext.settings import Settings
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+
+
+def local_servers(settings: Settings, only: Sequence[str] = ()) -> list[Server]:
+    """All servers, or those named in `only`, in starting order.
+
+    Raises:
+        ConfigError: `only` has an unknown name, or the setting of a server to be started names another machine.
+    """
+    makers: dict[str, Callable[[], Server]] = {
+        "kafka": lambda: kafka_server(
+            settings,
+            kafka_jars(),
+            loopback_port(settings.kafka.bootstrap, "kafka.bootstrap"),
+        ),
+        "valkey": lambda: valkey_server(settings, loopback_port(settings.features.online, "features.online")),
+        "milvus": lambda: milvus_server(settings, loopback_port(settings.milvus.uri, "milvus.uri")),
+        "router": lambda: router_server(settings, router_binary()),
+        "torchserve": lambda: torchserve_server(settings),
+        **{f"worker-{n}": partial(_worker, n) for n in range(1, settings.local.workers + 1)},
+        "retrieval": lambda: _retrieval(settings),
+        "follower": _follower,
+        "ranking": lambda: _ranking(settings),
+        "gateway": lambda: _gateway(settings),
+    }
+    unknown = [name for name in only if name not in makers]
+    if unknown:
+        raise ConfigError(f"no server is called {', '.join(unknown)}; there are {', '.join(makers)}")
+    return [make() for name, make in makers.items() if not only or name in only]
+
+
+def loopback_port(address: str, setting: str) -> int:
+    """The port in `host:port`, `http://host:port` or Feast's `host:port,option=…`.
+
+    Raises:
+        ConfigError: it has no port, or its host is another machine.
+    """
+    parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
+    if parts.hostname not in LOOPBACK_HOSTS or parts.port is None:
+        raise ConfigError(
+            f"setting {setting} = {address!r} is no loopback address with a port, and `watchnext up` starts servers on "
+            f"loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
+        )
+    return parts.port
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)
+
+
+def _worker(number: int) -> Server:
+    return Server(
+        name=f"worker-{number}",
+        what="materializer: events to features",
+        command=_module("watchnext.stream.worker"),
+        after=("kafka", "valkey"),
+        environment=ONE_THREAD,
+        stop_seconds=20,
+    )
+
+
+def _retrieval(settings: Settings) -> Server:
+    port = settings.serving.retrieval_port
+    return Server(
+        name="retrieval",
+        what="KServe model server: candidates",
+        command=_module("serving.retrieval"),
+        ports=(Port(port, "serving.retrieval_port"),),
+        ready=lambda: http_ok(port, "/v2/health/ready"),
+        environment=ONE_THREAD,
+    )
+
+
+def _follower() -> Server:
+    return Server(
+        name="follower",
+        what="registers generations with TorchServe",
+        command=_module("model_handlers.follower"),
+        after=("torchserve",),
+        environment=ONE_THREAD,
+    )
+
+
+def _ranking(settings: Settings) -> Server:
+    port = settings.serving.ranking_port
+    return Server(
+        name="ranking",
+        what="KServe transformer: the ranker's guard",
+        command=_module("serving.ranking"),
+        ports=(Port(port, "serving.ranking_port"),),
+        ready=lambda: http_ok(port, "/v2/health/ready"),
+        environment=ONE_THREAD,
+    )
+
+
+def _gateway(settings: Settings) -> Server:
+    rest = settings.gateway.rest_port
+    return Server(
+        name="gateway",
+        what="REST and gRPC for applications",
+        command=_module("serving.gateway"),
+        ports=(Port(rest, "gateway.rest_port"), Port(settings.gateway.grpc_port, "gateway.grpc_port")),
+        ready=lambda: http_ok(rest, "/readyz"),
+        environment=ONE_THREAD,
+    )

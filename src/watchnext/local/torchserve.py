@@ -1,0 +1,80 @@
+"""TorchServe, the ranker's predictor: its Java server started directly, since its launcher orphans it on SIGTERM.
+
+It starts without a model; the follower (`model_handlers.follower`) registers generations on the management port.
+"""
+
+import hashlib
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from watchnext.errors import PrerequisiteError
+from watchnext.local.prerequisites import java, require_java
+from watchnext.local.probes import LOOPBACK, http_ok
+from watchnext.local.servers import ONE_THREAD, Port, Server
+from watchnext.settings import Settings
+
+
+def properties(settings: Settings) -> str:
+    """`config.properties`: loopback only, and only therefore without token authorization."""
+    ports = settings.torchserve
+    values = {
+        "inference_address": f"http://{LOOPBACK}:{ports.inference_port}",
+        "management_address": f"http://{LOOPBACK}:{ports.management_port}",
+        "metrics_address": f"http://{LOOPBACK}:{ports.metrics_port}",
+        "grpc_inference_address": LOOPBACK,
+        "grpc_inference_port": ports.grpc_port,
+        "grpc_management_address": LOOPBACK,
+        "grpc_management_port": ports.grpc_management_port,
+        "model_store": settings.model_store_path,
+        "default_workers_per_model": ports.workers,
+        "number_of_netty_threads": 8,  # with few, registering a version stalls other requests
+        "enable_model_api": "true",
+        "disable_token_authorization": "true",
+        "disable_system_metrics": "true",
+        "enable_envvars_config": "false",
+        "install_py_dep_per_model": "false",
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def torchserve_server(settings: Settings) -> Server:
+    """TorchServe's frontend; it starts and ends its Python workers itself."""
+    folder = settings.home.absolute() / "torchserve"
+    config = folder / "config.properties"
+    # Workers listen on sockets in the temporary folder, and a socket's path is at most 107 bytes long.
+    scratch = Path(tempfile.gettempdir()) / f"watchnext-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    home = _home()
+
+    def prepare() -> None:
+        require_java()
+        for needed in (folder, scratch, Path(settings.model_store_path)):
+            needed.mkdir(parents=True, exist_ok=True)
+        config.write_text(properties(settings))
+
+    flags = ("-Xmx512m", "-XX:+UseSerialGC", f"-Dmodel_server_home={home}", f"-Djava.io.tmpdir={scratch}")
+    arguments = ("--python", sys.executable, "-f", str(config), "-s", settings.model_store_path, "-ncs")
+    main = "org.pytorch.serve.ModelServer"
+    ports = settings.torchserve
+    logs = str(settings.home.absolute() / "logs" / "torchserve")
+    return Server(
+        name="torchserve",
+        what="TorchServe, the ranker",
+        command=(java(), *flags, "-cp", f"{home}/ts/frontend/*", main, *arguments, "--disable-token-auth"),
+        ports=tuple(
+            Port(getattr(ports, name), f"torchserve.{name}")
+            for name in ("inference_port", "management_port", "metrics_port", "grpc_port", "grpc_management_port")
+        ),
+        ready=lambda: http_ok(ports.inference_port, "/ping") and http_ok(ports.management_port, "/models"),
+        environment={**ONE_THREAD, "TMPDIR": str(scratch), "LOG_LOCATION": logs, "METRICS_LOCATION": logs},
+        prepare=prepare,
+    )
+
+
+def _home() -> Path:
+    """The folder that holds the package `ts`."""
+    spec = find_spec("ts")
+    if spec is None or spec.origin is None:
+        raise PrerequisiteError("the package torchserve is not in this environment: run `make setup`")
+    return Path(spec.origin).parent.parent
