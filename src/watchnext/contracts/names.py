@@ -94,6 +94,7 @@ MODEL_RANKER: Final = "ranker"
 GRAPH: Final = "watchnext"
 
 MAX_K: Final = 500
+COLLECTION_PREFIX: Final = "videos_"
 
 
 def collection_name(generation: str, overlay: int) -> str:
@@ -102,7 +103,7 @@ def collection_name(generation: str, overlay: int) -> str:
     >>> collection_name("0123456789abcdef", 2)
     'videos_0123456789abcdef_2'
     """
-    return f"videos_{generation}_{overlay}"
+    return f"{COLLECTION_PREFIX}{generation}_{overlay}"
 
 
 def ranker_version(generation: str, overlay: int) -> str:

@@ -1,0 +1,91 @@
+"""The vector index against a real Milvus Lite server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.local.milvus_server import MilvusServer
+from watchnext.errors import VectorIndexError
+from watchnext.index.exact import exact_top_k, recall
+from watchnext.index.milvus import VideoIndex
+
+VECTORS = np.random.default_rng(3).standard_normal((2_501, 16)).astype(np.float32)
+ROWS = np.arange(1, len(VECTORS), dtype=np.int32)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def index(server: MilvusServer) -> VideoIndex:
+    index = VideoIndex(server.uri)
+    index.create("videos_a_0", ROWS, VECTORS[1:])
+    return index
+
+
+def test_search_finds_what_exact_search_finds(index: VideoIndex):
+    queries = VECTORS[5:25]
+    rows, scores = index.search("videos_a_0", queries, 100)
+    expected, products = exact_top_k(VECTORS, queries, 100)
+    assert recall(rows, expected) >= 0.98
+    np.testing.assert_allclose(scores[:, 0], products[:, 0], rtol=1e-5)
+
+
+def test_more_than_there_is_is_padded(index: VideoIndex):
+    index.create("videos_small_0", ROWS[:3], VECTORS[1:4])
+    rows, scores = index.search("videos_small_0", VECTORS[1:2], 5)
+    assert sorted(rows[0].tolist()) == [0, 0, 1, 2, 3]
+    assert np.isneginf(scores[0, 3:]).all()
+
+
+def test_vectors_come_in_the_order_asked_for(index: VideoIndex):
+    rows = np.array([7, 2_500, 3], np.int32)
+    np.testing.assert_array_equal(index.vectors("videos_a_0", rows), VECTORS[rows])
+    with pytest.raises(VectorIndexError, match="has no row 9999"):
+        index.vectors("videos_a_0", np.array([1, 9_999], np.int32))
+
+
+def test_count_list_and_drop(index: VideoIndex):
+    assert index.count("videos_a_0") == 2_500
+    assert index.count("videos_nothing_0") == 0
+    index.create("videos_a_0", ROWS[:10], VECTORS[1:11])  # what a killed writer left is replaced
+    assert index.count("videos_a_0") == 10
+    index.drop("videos_a_0")
+    index.drop("videos_a_0")
+    assert "videos_a_0" not in index.list()
+
+
+def test_a_missing_collection_is_one_error(index: VideoIndex):
+    with pytest.raises(VectorIndexError, match="could not search videos_gone_0"):
+        index.search("videos_gone_0", VECTORS[:1], 3)
+
+
+def test_a_restarted_server_answers_the_same_client(tmp_path: Path):
+    server = MilvusServer(tmp_path)
+    server.start()
+    index = VideoIndex(server.uri)
+    index.create("videos_a_0", ROWS[:50], VECTORS[1:51])
+    before = index.search("videos_a_0", VECTORS[:2], 10)
+    server.kill()
+    with pytest.raises(VectorIndexError, match="is it up"):
+        index.search("videos_a_0", VECTORS[:2], 10)
+    server.start()
+    try:
+        after = index.search("videos_a_0", VECTORS[:2], 10)
+        assert index.count("videos_a_0") == 50
+    finally:
+        server.kill()
+    np.testing.assert_array_equal(after[0], before[0])
+
+
+def test_an_index_can_be_named_while_milvus_is_down(tmp_path: Path):
+    index = VideoIndex(MilvusServer(tmp_path).uri)
+    with pytest.raises(VectorIndexError, match="could not list"):
+        index.list()
