@@ -1,1 +1,1 @@
-"""Feast: online rows, the offline log, point-in-time sets."""
+"""Feast: online rows, the offline log, point-in-time sets. The only package that imports feast and redis."""

@@ -1,0 +1,150 @@
+"""The offline log: every folded row, one an event, as Parquet parts that Feast's offline store reads.
+
+Parts are named `{topic}-{partition}-{first offset}.parquet` in one folder a view. A part appears whole or not at all,
+and never over another: it is written aside, then linked to its name. So the parts that start at or after the committed
+offset can be deleted after a crash, and written again.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from watchnext.contracts.names import Topic, View
+from watchnext.contracts.rows import ROW_OF_VIEW, FeatureRow
+from watchnext.errors import StoreError
+from watchnext.store.schema import EVENT_TIMESTAMP
+
+_NAME: Final = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<offset>\d{20})\.parquet")
+_EMPTY: Final = "empty.parquet"  # no rows: gives the engine a schema before the first part
+_LAST_OFFSET: Final = b"watchnext.last_offset"
+_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_ARROW_TYPES: Final[dict[Any, Any]] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    list[str]: pa.list_(pa.string()),
+    list[int]: pa.list_(pa.int64()),
+    list[float]: pa.list_(pa.float64()),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One file of the log: the rows of a topic's partition from `first_offset` to `last_offset`."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    path: Path
+
+    @property
+    def last_offset(self) -> int:
+        """The last offset that was folded into this part, from the file's footer."""
+        return int(pq.read_schema(self.path).metadata[_LAST_OFFSET])
+
+
+def arrow_schema(row: type[FeatureRow]) -> Any:
+    """Columns of a view's parts: the join key, the timestamp, the features in order."""
+    return pa.schema(
+        [
+            pa.field(row.ENTITY.value, pa.string()),
+            pa.field(EVENT_TIMESTAMP, _TIMESTAMP),
+            *(pa.field(name, _ARROW_TYPES[kind]) for name, kind in row.features().items()),
+        ]
+    )
+
+
+class OfflineLog:
+    """The parts of one view below the offline folder (`settings.offline_path`)."""
+
+    def __init__(self, root: str | Path, view: View) -> None:
+        self.folder = Path(root) / view.value
+        self._row = ROW_OF_VIEW[view]
+        self._schema = arrow_schema(self._row)
+
+    def create(self) -> None:
+        """Make the folder, with a part without rows, so that a view without events can be queried."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / _EMPTY
+        if not path.exists():
+            self._write_aside(self._schema.empty_table(), path).replace(path)
+
+    def write_part(
+        self, topic: Topic, partition: int, first_offset: int, last_offset: int, rows: Sequence[FeatureRow]
+    ) -> Path:
+        """Write the rows folded from the offsets `first_offset` to `last_offset`, in their order.
+
+        Raises:
+            StoreError: the part is there already (two writers, or a part that recovery should have deleted), or a
+                value is not of its column's type.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+        table = self._table(rows).replace_schema_metadata({_LAST_OFFSET: str(last_offset)})
+        temporary = self._write_aside(table, path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError as error:
+            raise StoreError(
+                f"{path} is there already; wanted to write offsets {first_offset} to {last_offset}: another worker "
+                "owns this partition, or its parts were not cleared up to the committed offset"
+            ) from error
+        finally:
+            temporary.unlink()
+        _sync(self.folder)
+        return path
+
+    def parts(self, topic: Topic | None = None, partition: int | None = None) -> list[Part]:
+        """The parts by topic, partition and first offset; of one topic and partition where these are given."""
+        found = []
+        for path in self.folder.glob("*.parquet"):
+            match = _NAME.fullmatch(path.name)
+            if match is None:
+                continue
+            part = Part(match["topic"], int(match["partition"]), int(match["offset"]), path)
+            if (topic is None or part.topic == topic.value) and (partition is None or part.partition == partition):
+                found.append(part)
+        return sorted(found)
+
+    def delete(self, parts: Sequence[Part]) -> None:
+        """Remove parts; one that is gone already is no error."""
+        for part in parts:
+            part.path.unlink(missing_ok=True)
+        if parts:
+            _sync(self.folder)
+
+    def _table(self, rows: Sequence[FeatureRow]) -> Any:
+        columns = [
+            pa.array([row.entity_id for row in rows], pa.string()),
+            pa.array([row.event_timestamp for row in rows], pa.int64()).cast(_TIMESTAMP),
+        ]
+        for field in list(self._schema)[2:]:
+            try:
+                columns.append(pa.array([getattr(row, field.name) for row in rows], field.type))
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise StoreError(f"{self._row.VIEW.value}.{field.name} wants {field.type}: {error}") from error
+        return pa.table(columns, schema=self._schema)
+
+    def _write_aside(self, table: Any, path: Path) -> Path:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        return temporary
+
+
+def _sync(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

