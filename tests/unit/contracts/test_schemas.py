@@ -1,0 +1,79 @@
+"""Yesterday's messages read, yesterday's schemas hold, and the committed schemas are today's.
+
+`schemas/` is what applications were given with 0.1.0. Its files are never changed; a field that is added later is
+added there only by the release that publishes it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from watchnext.contracts import events
+from watchnext.contracts.names import Topic
+from watchnext.contracts.schemas import schema_text
+
+FROZEN = Path(__file__).parent / "schemas"
+PUBLISHED = Path(__file__).parents[3] / "docs" / "schemas"
+MESSAGES = json.loads((FROZEN / "messages.json").read_text())
+FROZEN_TOPICS = [topic for topic in Topic if (FROZEN / f"{topic.value}.json").exists()]
+
+
+def frozen(topic: Topic) -> dict[str, Any]:
+    return json.loads((FROZEN / f"{topic.value}.json").read_text())
+
+
+@pytest.mark.parametrize("topic", events.EVENT_OF_TOPIC)
+def test_the_published_schema_is_todays(topic: Topic):
+    assert (PUBLISHED / f"{topic.value}.json").read_text() == schema_text(topic), "run `make schemas`"
+
+
+def test_nothing_else_is_published():
+    assert sorted(file.stem for file in PUBLISHED.iterdir()) == sorted(topic.value for topic in events.EVENT_OF_TOPIC)
+
+
+@pytest.mark.parametrize(
+    ("topic", "message", "read"),
+    [(topic, entry["message"], entry["read"]) for topic, entries in MESSAGES.items() for entry in entries],
+)
+def test_yesterdays_message_reads(topic: str, message: dict[str, Any], read: dict[str, Any]):
+    event = events.decode(Topic(topic), json.dumps(message).encode())
+
+    assert {name: getattr(event, name) for name in read} == read
+
+
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [(topic, entry["message"]) for topic, entries in MESSAGES.items() for entry in entries],
+)
+def test_the_schemas_accept_yesterdays_message(topic: str, message: dict[str, Any]):
+    jsonschema.validate(message, frozen(Topic(topic)))
+    jsonschema.validate(message, events.json_schema(Topic(topic)))
+
+
+@pytest.mark.parametrize("topic", FROZEN_TOPICS)
+def test_no_promise_of_the_frozen_schema_is_broken(topic: Topic):
+    today = events.json_schema(topic)["$defs"]
+
+    for name, promised in frozen(topic)["$defs"].items():
+        assert set(today[name]["required"]) <= set(promised["required"]), "a new field needs a default"
+        for field, schema in promised["properties"].items():
+            assert without_words(today[name]["properties"][field]) == without_words(schema), f"{name}.{field}"
+
+
+def test_every_topic_of_applications_is_frozen_with_messages():
+    applications = {Topic.WATCH, Topic.SEARCH, Topic.SERVED, Topic.IMPRESSION, Topic.CATALOG, Topic.PROFILE}
+
+    assert set(FROZEN_TOPICS) == applications
+    assert {Topic(topic) for topic in MESSAGES} == applications
+
+
+def without_words(schema: Any) -> Any:
+    """A schema without its descriptions."""
+    if isinstance(schema, dict):
+        return {key: without_words(value) for key, value in schema.items() if key != "description"}
+    if isinstance(schema, list):
+        return [without_words(value) for value in schema]
+    return schema
