@@ -1,4 +1,4 @@
-"""JSON Schemas of the events, for the applications that write them: `python -m watchnext.contracts.schemas docs/schemas`.
+"""JSON Schemas of the events: `python -m watchnext.contracts.schemas docs/schemas` (`make schemas`).
 
 One file a topic, `docs/schemas/TOPIC.json`; a test holds them equal to the structs in `contracts.events`.
 """
