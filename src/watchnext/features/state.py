@@ -1,0 +1,222 @@
+"""The user's side of a request: feature row → `UserState` → `EncodedUser`, arrays of indices and numbers.
+
+One path for training and serving: the state is what `watchnext.store` reads in one go (or joins as of a label's time),
+the encoded user is what towers, cross features and ranker read, here and behind the wire (`to_columns`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchnext.features.spec import HISTORY
+from watchnext.features.tokens import tokenize
+from watchnext.features.vocabulary import Vocabularies
+
+HOUR_MS = 3_600_000
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_ALIGNED = (
+    ("watch_video_ids", "watch_seconds", "watch_fractions", "watch_times"),
+    ("channel_ids", "channel_watches", "channel_last"),
+    ("topic_names", "topic_watches", "topic_last"),
+    ("impression_video_ids", "impression_counts", "impression_last"),
+    ("serving_video_ids", "serving_counts", "serving_last"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserState:
+    """The columns of the five user rows that models read, by the names of `contracts.rows`; lists run old to new."""
+
+    watch_video_ids: list[str] = field(default_factory=list)
+    watch_seconds: list[float] = field(default_factory=list)
+    watch_fractions: list[float] = field(default_factory=list)
+    watch_times: list[int] = field(default_factory=list)
+    channel_ids: list[str] = field(default_factory=list)
+    channel_watches: list[int] = field(default_factory=list)
+    channel_last: list[int] = field(default_factory=list)
+    topic_names: list[str] = field(default_factory=list)
+    topic_watches: list[int] = field(default_factory=list)
+    topic_last: list[int] = field(default_factory=list)
+    seen_ids: list[str] = field(default_factory=list)
+    watches: int = 0
+    search_tokens: list[str] = field(default_factory=list)
+    last_query: str = ""
+    last_query_at: int = 0
+    impression_video_ids: list[str] = field(default_factory=list)
+    impression_counts: list[int] = field(default_factory=list)
+    impression_last: list[int] = field(default_factory=list)
+    impressions: int = 0
+    serving_video_ids: list[str] = field(default_factory=list)
+    serving_counts: list[int] = field(default_factory=list)
+    serving_last: list[int] = field(default_factory=list)
+    birth_year: int = 0
+    age: float = -1.0
+    gender: str = ""
+    country: str = ""
+    device: str = ""
+    logged_in: bool = False
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Column names, in order."""
+        return [column.name for column in fields(cls)]
+
+    @classmethod
+    def from_rows(cls, values: Mapping[str, Any]) -> "UserState":
+        """From the merged, un-prefixed columns of a user's rows; a missing, None or NaN one is empty.
+
+        Raises:
+            ValueError: lists that belong together differ in length.
+        """
+        present: dict[str, Any] = {}
+        for column in fields(cls):
+            value = values.get(column.name)
+            if value is None or (isinstance(value, float) and value != value):
+                continue
+            present[column.name] = _plain_list(value) if column.default is MISSING else type(column.default)(value)
+        state = cls(**present)
+        for names in _ALIGNED:
+            lengths = [len(getattr(state, name)) for name in names]
+            if len(set(lengths)) > 1:
+                raise ValueError(f"columns {', '.join(names)} came with lengths {lengths}; wanted one length")
+        return state
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    """What a request says beside its user. An empty device or country leaves the profile's."""
+
+    now_ms: int
+    surface: str = ""
+    device: str = ""
+    country: str = ""
+    seed_video_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedUser:
+    """A user in a generation's indices (0 = unknown). Videos are rows of the video table; times are epoch ms."""
+
+    history: Ints  # [≤ HISTORY] watched rows, old to new
+    history_at: Longs
+    history_seconds: Floats
+    history_fractions: Floats
+    search_tokens: Ints  # [≤ HISTORY]
+    query_tokens: Ints  # of the last query
+    channels: Ints
+    channel_watches: Ints
+    channel_at: Longs
+    topics: Ints
+    topic_watches: Ints
+    topic_at: Longs
+    shown: Ints  # rows with impressions
+    shown_counts: Ints
+    shown_at: Longs
+    served: Ints  # rows in served lists
+    served_counts: Ints
+    served_at: Longs
+    country: int
+    device: int
+    gender: int
+    surface: int
+    seed: int  # row of the video that is being watched
+    logged_in: int
+    hour: int  # of the day, UTC, 0 to 23
+    now_ms: int
+    watches: int
+    impressions: int
+    last_query_at: int  # 0: never searched
+    age: float  # years; -1: not told
+
+    def to_columns(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name for `codec.pack`: the array fields, and `scalars` with all others as float64 (exact)."""
+        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
+        columns["scalars"] = np.array([getattr(self, name) for name in _SCALARS], dtype=np.float64)
+        return columns
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "EncodedUser":
+        """What `to_columns` gave.
+
+        Raises:
+            ValueError: a column is missing, or there are more or fewer scalars.
+        """
+        missing = [name for name in (*_ARRAYS, "scalars") if name not in columns]
+        if missing or len(columns["scalars"]) != len(_SCALARS):
+            raise ValueError(f"an encoded user came without {missing}, or without {len(_SCALARS)} scalars")
+        scalars: dict[str, Any] = {
+            name: kind(value) for (name, kind), value in zip(_SCALARS.items(), columns["scalars"].tolist(), strict=True)
+        }
+        arrays: dict[str, Any] = {name: columns[name] for name in _ARRAYS}
+        return cls(**arrays, **scalars)
+
+
+_SCALARS: dict[str, type] = {
+    column.name: column.type
+    for column in fields(EncodedUser)
+    if isinstance(column.type, type) and column.type in (int, float)
+}
+_ARRAYS = tuple(column.name for column in fields(EncodedUser) if column.name not in _SCALARS)
+
+
+def encode_user(state: UserState, context: RequestContext, vocabularies: Vocabularies) -> EncodedUser:
+    """The user as of `context.now_ms`, which must not be before anything in `state`."""
+    videos = vocabularies.videos
+    return EncodedUser(
+        history=videos.indices(state.watch_video_ids[-HISTORY:]),
+        history_at=_longs(state.watch_times[-HISTORY:]),
+        history_seconds=np.array(state.watch_seconds[-HISTORY:], dtype=np.float32),
+        history_fractions=np.array(state.watch_fractions[-HISTORY:], dtype=np.float32),
+        search_tokens=vocabularies.search_tokens.indices(state.search_tokens[-HISTORY:]),
+        query_tokens=vocabularies.search_tokens.indices(tokenize(state.last_query)[:HISTORY]),
+        channels=vocabularies.channels.indices(state.channel_ids),
+        channel_watches=_ints(state.channel_watches),
+        channel_at=_longs(state.channel_last),
+        topics=vocabularies.topics.indices(state.topic_names),
+        topic_watches=_ints(state.topic_watches),
+        topic_at=_longs(state.topic_last),
+        shown=videos.indices(state.impression_video_ids),
+        shown_counts=_ints(state.impression_counts),
+        shown_at=_longs(state.impression_last),
+        served=videos.indices(state.serving_video_ids),
+        served_counts=_ints(state.serving_counts),
+        served_at=_longs(state.serving_last),
+        country=vocabularies.countries.index(context.country or state.country),
+        device=vocabularies.devices.index(context.device or state.device),
+        gender=vocabularies.genders.index(state.gender),
+        surface=vocabularies.surfaces.index(context.surface),
+        seed=videos.index(context.seed_video_id),
+        logged_in=int(state.logged_in),
+        hour=context.now_ms // HOUR_MS % 24,
+        now_ms=context.now_ms,
+        watches=state.watches,
+        impressions=state.impressions,
+        last_query_at=state.last_query_at,
+        age=_age(state, context.now_ms),
+    )
+
+
+def _age(state: UserState, now_ms: int) -> float:
+    """Years at `now_ms` by birth year, else the age that was told, else -1."""
+    if state.birth_year > 0:
+        return float(max(0, datetime.fromtimestamp(now_ms / 1000, UTC).year - state.birth_year))
+    return state.age if state.age >= 0 else -1.0
+
+
+def _plain_list(value: Any) -> list[Any]:
+    return value.tolist() if isinstance(value, np.ndarray) else list(value)
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.array(values, dtype=np.int32)
+
+
+def _longs(values: Iterable[int]) -> Longs:
+    return np.array(values, dtype=np.int64)
