@@ -14,6 +14,7 @@ WatchnextError                 exit 1
 ├── GenerationError            a bundle is missing, torn, or does not verify
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
+├── UnavailableError           a backend of the request path gave no result in time
 ├── RankerError                the ranker is down, late, or has another generation
 ├── GraphError                 the inference graph is down, late, or sent no answer
 ├── GatewayError               the gateway is down, or refused for a reason of its own
@@ -79,6 +80,10 @@ class NoGenerationError(GenerationError):
 
 class GateError(WatchnextError):
     """A pipeline gate refused to publish."""
+
+
+class UnavailableError(WatchnextError):
+    """A backend of the request path gave no result: not asked, late, or failed; the message says which."""
 
 
 class RankerError(WatchnextError):

@@ -1,0 +1,72 @@
+"""The gateway's gRPC: `watchnext.v1.Recommender`, with health and reflection."""
+
+import time
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from watchnext.errors import AuthenticationError, OverloadError, RequestError
+from watchnext.recommend.gateway import Gateway
+from watchnext.recommend.metrics import ANSWER_SECONDS, ANSWERS
+from watchnext.recommend.wire import answer_to_proto, request_from_proto
+from watchnext.v1 import recommend_pb2 as pb
+from watchnext.v1 import recommend_pb2_grpc
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Recommender"].full_name
+CODES = {
+    RequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    AuthenticationError: grpc.StatusCode.UNAUTHENTICATED,
+    OverloadError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+class Recommender(recommend_pb2_grpc.RecommenderServicer):
+    """Translates; `Gateway` decides."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def Recommend(  # noqa: N802  (the name is the proto's)
+        self, request: pb.RecommendRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RecommendAnswer:
+        """One answer."""
+        started = time.perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            self._gateway.authenticate(_key(context))
+            left = context.time_remaining()
+            budget_ms = None if left is None else left * 1000
+            return answer_to_proto(await self._gateway.recommend(request_from_proto(request), budget_ms=budget_ms))
+        except (RequestError, AuthenticationError, OverloadError) as error:
+            code = CODES[type(error)]
+            await context.abort(code, str(error))
+        finally:
+            ANSWERS.labels("grpc", code.name).inc()
+            ANSWER_SECONDS.labels("grpc").observe(time.perf_counter() - started)
+
+
+def build(gateway: Gateway, address: str) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """The server, not started, and its health."""
+    server = grpc.aio.server()
+    recommend_pb2_grpc.add_RecommenderServicer_to_server(Recommender(gateway), server)
+    status = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    if server.add_insecure_port(address) == 0:
+        raise OSError(f"gRPC cannot listen on {address}: is the port in use? (gateway.grpc_port)")
+    return server, status
+
+
+async def set_serving(status: health.aio.HealthServicer, serving: bool) -> None:
+    """Tell health checks whether to send requests."""
+    state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    for name in ("", SERVICE):
+        await status.set(name, state)
+
+
+def _key(context: grpc.aio.ServicerContext) -> str:
+    metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
+    scheme, _, token = metadata.get("authorization", "").partition(" ")
+    return metadata.get("x-api-key", "") or (token.strip() if scheme.lower() == "bearer" else "")

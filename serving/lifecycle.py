@@ -1,0 +1,34 @@
+"""Whether a server takes requests, and its orderly end: not ready first, then drained, then gone."""
+
+import asyncio
+import signal
+import socket
+from typing import Final
+
+DRAIN_SECONDS: Final = 0.5  # for load balancers to see `/readyz` flip before connections close
+
+
+class Lifecycle:
+    """`ready` is what `/readyz` tells; a signal sets `stopping`."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.stopping = asyncio.Event()
+
+    def listen(self) -> None:
+        """End on SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+
+
+def listen_on(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the port is in use; the message names the setting that moves it.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}; {setting} names another port") from error

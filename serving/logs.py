@@ -1,0 +1,20 @@
+"""Structured logs of the servers: one JSON object a line on standard error."""
+
+import sys
+
+import structlog
+
+
+def configure_logs() -> None:
+    """Set it up, once a process."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,44 @@
+"""Step 2's transformer, the guard: envelope in, answer out. `python -m serving.ranking`.
+
+`POST /v1/models/ranker:predict`. Ready as soon as it runs: whether TorchServe answers is the ladder's business.
+"""
+
+from typing import Any
+
+from kserve import Model
+from kserve.errors import InvalidInput
+
+from serving.kserve_server import run
+from serving.logs import configure_logs
+from watchnext.clock import SystemClock
+from watchnext.contracts.api import encode
+from watchnext.contracts.envelope import convert
+from watchnext.contracts.names import MODEL_RANKER
+from watchnext.errors import RequestError
+from watchnext.recommend.ranking import Guard, TorchServe
+from watchnext.settings import Settings, load_settings
+
+
+class RankingModel(Model):
+    """Translates; `Guard` decides."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(MODEL_RANKER, return_response_headers=True)
+        self._guard = Guard(TorchServe(settings.serving.ranker_url), settings.serving, clock=SystemClock())
+
+    async def predict(
+        self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
+    ) -> bytes:
+        """The answer's JSON."""
+        if response_headers is not None:
+            response_headers["content-type"] = "application/json"
+        try:
+            return encode(await self._guard.answer(convert(payload)))
+        except RequestError as error:
+            raise InvalidInput(str(error)) from error
+
+
+if __name__ == "__main__":
+    loaded = load_settings()
+    configure_logs()
+    run(RankingModel(loaded), host=loaded.serving.host, port=loaded.serving.ranking_port)

@@ -1,0 +1,107 @@
+"""Time limits on calls to a backend that may be down, slow or hung (SIGSTOPped: it accepts and never answers).
+
+A `Breaker` remembers failures in a row, so that a dead backend costs its time-out a few times and then nothing. A
+`Bounded` runs blocking calls of one backend on threads of its own: a hung call keeps its thread, never the answer.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from watchnext.errors import UnavailableError
+
+T = TypeVar("T")
+
+
+class Breaker:
+    """Opens after `failures` in a row, for `seconds`; then lets one call through to try, and so on.
+
+    >>> breaker = Breaker(failures=1, seconds=60)
+    >>> breaker.failed()
+    >>> breaker.allows()
+    False
+    """
+
+    def __init__(self, *, failures: int, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limit = failures
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._failures = 0
+        self._open_until = 0.0
+        self._lock = threading.Lock()
+
+    def allows(self) -> bool:
+        """Whether a call may be made now; of the calls that wait for an open breaker, one a period may."""
+        with self._lock:
+            if self._failures < self._limit:
+                return True
+            now = self._monotonic()
+            if now < self._open_until:
+                return False
+            self._open_until = now + self._seconds
+            return True
+
+    def succeeded(self) -> None:
+        """A call came back in time."""
+        with self._lock:
+            self._failures = 0
+
+    def failed(self) -> None:
+        """A call failed or was late."""
+        with self._lock:
+            self._failures += 1
+            if self._failures >= self._limit:
+                self._open_until = self._monotonic() + self._seconds
+
+
+class Bounded(Generic[T]):
+    """Calls of one blocking function, each with a time limit, on a small pool of threads."""
+
+    def __init__(self, backend: str, function: Callable[..., T], *, threads: int, breaker: Breaker) -> None:
+        self._backend = backend
+        self._function = function
+        self._breaker = breaker
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=backend)
+
+    def start(self, *arguments: Any) -> "Call[T]":
+        """Begin a call; its time limit runs from now."""
+        if not self._breaker.allows():
+            return Call(self._backend, None, self._breaker)
+        return Call(self._backend, self._pool.submit(self._function, *arguments), self._breaker)
+
+    def close(self) -> None:
+        """Take no more calls; hung ones are left to themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Call(Generic[T]):
+    """A call under way."""
+
+    def __init__(self, backend: str, future: "Future[T] | None", breaker: Breaker) -> None:
+        self._backend = backend
+        self._future = future
+        self._breaker = breaker
+        self._started = time.monotonic()
+
+    def result(self, budget_ms: float) -> T:
+        """What the call returned, waiting no longer than `budget_ms` after its start.
+
+        Raises:
+            UnavailableError: the breaker is open, or the call failed or was late.
+        """
+        if self._future is None:
+            raise UnavailableError(f"{self._backend}: not asked: it failed a moment ago")
+        left = budget_ms / 1000 - (time.monotonic() - self._started)
+        try:
+            value = self._future.result(max(0.0, left))
+        except TimeoutError as error:
+            self._future.cancel()  # a queued call is never made; a hung one keeps its thread until it ends
+            self._breaker.failed()
+            raise UnavailableError(f"{self._backend}: no answer within {budget_ms:.0f} ms") from error
+        except Exception as error:  # any failure of a backend is a rung of the ladder
+            self._breaker.failed()
+            raise UnavailableError(f"{self._backend}: {type(error).__name__}: {error}") from error
+        self._breaker.succeeded()
+        return value

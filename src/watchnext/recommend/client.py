@@ -1,0 +1,115 @@
+"""A caller's three ways to an answer: the gateway's REST, its gRPC, and the bare graph through the router.
+
+Each raises `RequestError` where the request is refused and `GatewayError` or `GraphError` where no answer came, in one
+sentence that names the address.
+"""
+
+from typing import Any, Final
+
+import grpc
+import httpx
+
+from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
+from watchnext.errors import AuthenticationError, GatewayError, GraphError, OverloadError, RequestError
+from watchnext.recommend.graph import HEADERS, read_answer
+from watchnext.recommend.wire import answer_from_proto, request_to_proto
+from watchnext.settings import Settings
+from watchnext.v1 import recommend_pb2_grpc
+
+TIMEOUT_S: Final = 10.0
+PATH: Final = "/v1/recommendations"
+
+
+def rest_url(settings: Settings) -> str:
+    """Address of the gateway's REST."""
+    return f"http://{settings.gateway.host}:{settings.gateway.rest_port}"
+
+
+def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
+    """The gateway's answer over REST.
+
+    Raises:
+        RequestError, AuthenticationError, OverloadError: refused.
+        GatewayError: the gateway is down or failed.
+    """
+    url = rest_url(settings)
+    try:
+        response = httpx.post(
+            url + PATH, content=encode(request), headers=HEADERS | _key(settings), timeout=TIMEOUT_S, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        raise GatewayError(
+            f"the gateway at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
+        ) from error
+    if response.status_code == httpx.codes.OK:
+        return decode_answer(response.content)
+    message = _error_message(response)
+    if response.status_code == httpx.codes.BAD_REQUEST:
+        raise RequestError(message)
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        raise AuthenticationError(message)
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise OverloadError(message)
+    raise GatewayError(f"the gateway at {url} answered {response.status_code}: {message}")
+
+
+def ask_grpc(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
+    """The gateway's answer over gRPC.
+
+    Raises:
+        RequestError, AuthenticationError, OverloadError: refused.
+        GatewayError: the gateway is down or failed.
+    """
+    target = f"{settings.gateway.host}:{settings.gateway.grpc_port}"
+    with grpc.insecure_channel(target) as channel:
+        stub = recommend_pb2_grpc.RecommenderStub(channel)
+        try:
+            message = stub.Recommend(
+                request_to_proto(request), timeout=TIMEOUT_S, metadata=tuple(_key(settings).items())
+            )
+        except grpc.RpcError as error:
+            raise _grpc_error(error, target) from error
+    return answer_from_proto(message)
+
+
+def ask_graph(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
+    """The graph's answer through the router, without the gateway: no key, no static list, no served event.
+
+    Raises:
+        RequestError: refused.
+        GraphError: the router or a step is down.
+    """
+    url = settings.gateway.graph_url
+    try:
+        response = httpx.post(url, content=encode(request), headers=HEADERS, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        raise GraphError(
+            f"the router at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
+        ) from error
+    return read_answer(response)
+
+
+def _key(settings: Settings) -> dict[str, str]:
+    keys = settings.gateway.api_keys
+    return {"x-api-key": keys[0].get_secret_value()} if keys else {}
+
+
+def _error_message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:300]
+
+
+def _grpc_error(error: Any, target: str) -> Exception:
+    kinds = {
+        grpc.StatusCode.INVALID_ARGUMENT: RequestError,
+        grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadError,
+    }
+    code = error.code()
+    if code in kinds:
+        return kinds[code](error.details())
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return GatewayError(f"the gateway at {target} (gRPC) cannot be reached; start it with `watchnext up`")
+    return GatewayError(f"the gateway at {target} (gRPC) answered {code.name}: {error.details()}")

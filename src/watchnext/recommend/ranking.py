@@ -1,0 +1,228 @@
+"""The guard before the ranker: deadline, breaker, and the fall back to retrieval order.
+
+It turns the envelope into TorchServe's binary payload (`features.codec`; layout in `model_handlers`), waits no longer
+than the request can afford, and checks that the answer is of the envelope's generation. Whatever goes wrong, the
+answer is the retrieval order with `degraded: ["ranking"]`.
+"""
+
+import asyncio
+import base64
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import httpx
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from watchnext.clock import Clock
+from watchnext.contracts.api import RecommendAnswer, RecommendedVideo
+from watchnext.contracts.envelope import Envelope
+from watchnext.contracts.names import MODEL_RANKER, Degraded, ranker_version, source_labels
+from watchnext.errors import RankerError, RequestError
+from watchnext.features.codec import pack, unpack
+from watchnext.recommend.breaker import Breaker
+from watchnext.recommend.explain import explanation_of, why_not_ranked
+from watchnext.recommend.ladder import in_retrieval_order
+from watchnext.settings import Serving
+
+WAY_BACK_MS: Final = 15  # left of the deadline for the answer's way through router and gateway
+
+_log = structlog.get_logger(__name__)
+
+
+class Predictor(Protocol):
+    """Scores a packed request. TorchServe over HTTP in the servers; the handler itself in process in tests."""
+
+    async def score(self, version: str, payload: bytes) -> bytes:
+        """The packed scores.
+
+        Raises:
+            RankerError: the ranker is down or refuses.
+        """
+        ...
+
+
+class TorchServe:
+    """`POST /predictions/ranker/{generation}.{overlay}` with a binary body."""
+
+    def __init__(self, url: str) -> None:
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        self._client = httpx.AsyncClient(base_url=url, timeout=None, limits=limits, trust_env=False)
+
+    async def score(self, version: str, payload: bytes) -> bytes:
+        """The packed scores; the caller bounds the time.
+
+        Raises:
+            RankerError: TorchServe cannot be reached or refuses.
+        """
+        try:
+            response = await self._client.post(
+                f"/predictions/{MODEL_RANKER}/{version}",
+                content=payload,
+                headers={"content-type": "application/octet-stream"},
+            )
+        except httpx.HTTPError as error:
+            raise RankerError(f"TorchServe cannot be reached: {type(error).__name__} {error}") from error
+        if response.status_code != httpx.codes.OK:
+            raise RankerError(f"TorchServe answered {response.status_code} for {version}: {response.text[:300]}")
+        return response.content
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The ranker's answer for N candidates, the best `len(top)` of them with features."""
+
+    expected_seconds: NDArray[Any]  # [N]
+    long_view: NDArray[Any]  # [N]
+    top: NDArray[Any]  # [K] indices of candidates, best first
+    features: NDArray[Any]  # [K, F]
+    contributions: NDArray[Any] | None  # [K, F], where asked to explain
+
+
+class Guard:
+    """Ranks envelopes, and answers with less where it cannot."""
+
+    def __init__(self, predictor: Predictor, settings: Serving, *, clock: Clock) -> None:
+        self._predictor = predictor
+        self._budget_ms = settings.ranker_budget_ms
+        self._breaker = Breaker(failures=settings.breaker_failures, seconds=settings.breaker_seconds)
+        self._clock = clock
+
+    async def answer(self, envelope: Envelope) -> RecommendAnswer:
+        """The ranked list, or the retrieval order where the ranker is down, late, or of another generation.
+
+        Raises:
+            RequestError: the envelope's columns or state cannot be read.
+        """
+        started = time.perf_counter()
+        if not envelope.rankable or not envelope.candidates.video_ids:
+            return in_retrieval_order(envelope)
+        columns = envelope.candidates.columns()
+        payload = _payload(envelope, columns)
+        try:
+            scores = read_scores(await self._ask(envelope, payload), envelope)
+            items = _items(envelope, columns, scores)
+        except RankerError as error:
+            _log.warning(
+                "ranker_failed", request_id=envelope.request_id, generation=envelope.generation, error=str(error)
+            )
+            return in_retrieval_order(envelope, lost=[Degraded.RANKING])
+        return RecommendAnswer(
+            request_id=envelope.request_id,
+            user_id=envelope.user_id,
+            generation=envelope.generation,
+            overlay=envelope.overlay,
+            arm=envelope.arm,
+            served_at=envelope.now_ms,
+            degraded=envelope.degraded,
+            items=items,
+            why_not=why_not_ranked(envelope, scores.expected_seconds),
+            stages_ms=envelope.stages_ms | {"ranking": round((time.perf_counter() - started) * 1000, 3)},
+        )
+
+    async def _ask(self, envelope: Envelope, payload: bytes) -> bytes:
+        left_ms = envelope.deadline_ms - self._clock.now_ms() - WAY_BACK_MS
+        budget_ms = min(self._budget_ms, left_ms)
+        if budget_ms <= 0:
+            raise RankerError("the deadline left no time to rank")
+        if not self._breaker.allows():
+            raise RankerError("not asked: it failed a moment ago")
+        try:
+            async with asyncio.timeout(budget_ms / 1000):
+                packed = await self._predictor.score(ranker_version(envelope.generation, envelope.overlay), payload)
+        except TimeoutError as error:
+            if budget_ms == self._budget_ms:  # a request that came late says nothing of the ranker
+                self._breaker.failed()
+            raise RankerError(f"no answer within {budget_ms} ms") from error
+        except RankerError:
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return packed
+
+
+def _payload(envelope: Envelope, columns: dict[str, NDArray[Any]]) -> bytes:
+    try:
+        _, user = unpack(envelope.state_bytes())
+    except ValueError as error:
+        raise RequestError(f"the envelope's user state cannot be read: {error}") from error
+    meta = {
+        "request_id": envelope.request_id,
+        "generation": envelope.generation,
+        "overlay": envelope.overlay,
+        "now_ms": envelope.now_ms,
+        "k": envelope.k,
+        "explain": envelope.explain,
+    }
+    return pack(meta, {f"user.{name}": column for name, column in user.items()} | columns)
+
+
+def read_scores(packed: bytes, envelope: Envelope) -> Scores:
+    """The checked scores of an envelope's candidates.
+
+    Raises:
+        RankerError: not readable, of another generation, of other shapes, or not finite.
+    """
+    try:
+        meta, columns = unpack(packed)
+        generation, overlay = meta["generation"], meta["overlay"]
+        scores = Scores(
+            expected_seconds=columns["expected_seconds"],
+            long_view=columns["long_view"],
+            top=columns["top"],
+            features=columns["features"],
+            contributions=columns["contributions"] if envelope.explain else None,
+        )
+    except (ValueError, KeyError) as error:
+        raise RankerError(f"the ranker's answer cannot be read: {error}") from error
+    if (generation, overlay) != (envelope.generation, envelope.overlay):
+        raise RankerError(
+            f"the ranker scored with generation {generation}.{overlay}; retrieval's is "
+            f"{envelope.generation}.{envelope.overlay}"
+        )
+    candidates = len(envelope.candidates.video_ids)
+    wanted = min(envelope.k, candidates)
+    if scores.expected_seconds.shape != (candidates,) or scores.long_view.shape != (candidates,):
+        raise RankerError(f"the ranker scored {scores.expected_seconds.shape} of {candidates} candidates")
+    if not np.isfinite(scores.expected_seconds).all():
+        raise RankerError("the ranker's expected seconds are not finite")
+    if len(set(scores.top.tolist())) != wanted or not ((scores.top >= 0) & (scores.top < candidates)).all():
+        raise RankerError(f"the ranker's top has {len(scores.top)} places; wanted {wanted} candidates, each once")
+    if len(scores.features) != wanted or (scores.contributions is not None and len(scores.contributions) != wanted):
+        raise RankerError(f"the ranker sent features of {len(scores.features)} videos; wanted {wanted}")
+    return scores
+
+
+def _items(envelope: Envelope, columns: dict[str, NDArray[Any]], scores: Scores) -> list[RecommendedVideo]:
+    items = []
+    for position, index in enumerate(scores.top.tolist()):
+        score = float(columns["score"][index])
+        explanation = None
+        if scores.contributions is not None:
+            explanation = explanation_of(
+                envelope,
+                index=index,
+                position=position,
+                score=score,
+                long_view=float(scores.long_view[index]),
+                features=scores.features[position],
+                contributions=scores.contributions[position],
+            )
+        items.append(
+            RecommendedVideo(
+                video_id=envelope.candidates.video_ids[index],
+                position=position,
+                sources=source_labels(int(columns["sources"][index])),
+                score=score,
+                expected_seconds=float(scores.expected_seconds[index]),
+                features=base64.b64encode(scores.features[position].astype("<f4").tobytes()).decode("ascii"),
+                explanation=explanation,
+            )
+        )
+    return items

@@ -1,0 +1,130 @@
+"""Served lists on their way to Kafka, without an answer ever waiting for them.
+
+A bounded queue and one thread. While Kafka is down, what does not fit is dropped: counted in
+`watchnext_served_dropped_total` and logged once a period, never an error of the request.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+import structlog
+
+from watchnext.contracts.api import RecommendAnswer, RecommendRequest
+from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
+from watchnext.contracts.names import Source, Topic
+from watchnext.recommend.metrics import SERVED_DROPPED, SERVED_WRITTEN
+
+CAPACITY: Final = 2_000  # answers that wait while Kafka is away
+RETRY_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Producer(Protocol):
+    """What is needed of `stream.EventProducer`."""
+
+    def send(self, topic: Topic, event: Event) -> object:
+        """Queue an event for its topic."""
+        ...
+
+    def close(self) -> None:
+        """Send what is queued."""
+        ...
+
+
+def served_event(request: RecommendRequest, answer: RecommendAnswer) -> ServedEvent:
+    """The whole list as it goes into `served-events`. Time is the request's: features are as of it."""
+    return ServedEvent(
+        user_id=answer.user_id,
+        request_id=answer.request_id,
+        served_at=answer.served_at,
+        surface=request.surface,
+        device=request.device,
+        country=request.country,
+        generation=answer.generation,
+        overlay=answer.overlay,
+        arm=answer.arm,
+        degraded=answer.degraded,
+        items=[
+            ServedItem(
+                video_id=item.video_id,
+                position=item.position,
+                sources=item.sources,
+                scores=[] if item.sources == [Source.STATIC.label] else [item.score],
+                expected_seconds=item.expected_seconds,
+                features=item.features,
+            )
+            for item in answer.items
+        ],
+        seed_video_id=request.seed_video_id or None,
+    )
+
+
+def impressions(served: ServedEvent) -> Iterator[ImpressionEvent]:
+    """What a client would write if it showed the whole list at once."""
+    for item in served.items:
+        yield ImpressionEvent(
+            user_id=served.user_id,
+            event_id=f"{served.request_id}:{item.position}",
+            request_id=served.request_id,
+            video_id=item.video_id,
+            position=item.position,
+            shown_at=served.served_at,
+            surface=served.surface,
+        )
+
+
+class ServedLog:
+    """Writes served lists behind the answers' back."""
+
+    def __init__(self, open_producer: Callable[[], Producer], *, write_impressions: bool) -> None:
+        self._open_producer = open_producer
+        self._write_impressions = write_impressions
+        self._queue: queue.Queue[ServedEvent | None] = queue.Queue(CAPACITY)
+        self._closing = threading.Event()
+        self._logged_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
+        self._thread.start()
+
+    def offer(self, request: RecommendRequest, answer: RecommendAnswer) -> None:
+        """Queue an answer's list; never blocks, never raises."""
+        try:
+            self._queue.put_nowait(served_event(request, answer))
+        except queue.Full:
+            self._dropped("the queue is full")
+
+    def close(self, timeout_s: float = 5) -> None:
+        """Write what is queued, for at most `timeout_s`."""
+        self._closing.set()
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            _log.error("served_events_lost", waiting=self._queue.qsize())
+            return
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        producer: Producer | None = None
+        while (event := self._queue.get()) is not None:
+            try:
+                producer = producer or self._open_producer()
+                producer.send(Topic.SERVED, event)
+                if self._write_impressions:
+                    for impression in impressions(event):
+                        producer.send(Topic.IMPRESSION, impression)
+                SERVED_WRITTEN.inc()
+            except Exception as error:  # Kafka's state is no business of an answer: counted, logged, tried again
+                self._dropped(f"{type(error).__name__}: {error}")
+                self._closing.wait(RETRY_SECONDS)
+        if producer is not None:
+            producer.close()
+
+    def _dropped(self, reason: str) -> None:
+        SERVED_DROPPED.inc()
+        now = time.monotonic()
+        if now - self._logged_at > RETRY_SECONDS:
+            self._logged_at = now
+            _log.error("served_event_dropped", reason=reason, topic=Topic.SERVED.value)

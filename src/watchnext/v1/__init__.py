@@ -1,0 +1,1 @@
+"""The gRPC API, generated from `proto/` by `make proto`; do not edit."""
