@@ -22,7 +22,7 @@ def train(shape: Shape) -> BaseComponent:
         towers = shape.training(models.train_towers(**how, encoded=encoded), image).outputs["towers"]
         ranker = shape.training(models.train_ranker(**how, encoded=encoded), image).outputs["ranker"]
         measured = shape.task(models.evaluate(**how, encoded=encoded, towers=towers, ranker=ranker), image)
-        with dsl.If(measured.outputs["Output"] == "", "gates passed"):
+        with dsl.If(measured.outputs["gate"] == "passed", "gates passed"):
             built = shape.task(
                 generation.build_generation(
                     **key,
@@ -39,7 +39,7 @@ def train(shape: Shape) -> BaseComponent:
             live = shape.task(generation.publish(generation=built.output), image).after(loaded)
             live.set_caching_options(False)
         with dsl.Else("gate refused"):
-            shape.task(generation.refuse(reason=measured.outputs["Output"]), image).set_caching_options(False)
+            shape.task(generation.refuse(reason=measured.outputs["refusal"]), image).set_caching_options(False)
 
     return pipeline
 

@@ -1,5 +1,7 @@
 """Train both models, measure them on the holdout, and write down what came of it."""
 
+from typing import NamedTuple
+
 from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
 
 from pipelines.components import component
@@ -45,16 +47,16 @@ def evaluate(
     metrics: Output[Metrics],
     report: Output[HTML],
     card: Output[Markdown],
-) -> str:
-    """Measure on the holdout beside the baselines; the answer says why a gate refuses, and is empty where none does."""
+) -> NamedTuple("Verdict", [("gate", str), ("refusal", str)]):
+    """Measure on the holdout beside the baselines; the answer is "passed", or "refused" and why."""
     import json
     from pathlib import Path
 
     from watchnext.training.evaluate import evaluate as measure
-    from watchnext.training.gates import refusal
-    from watchnext.training.report import model_card, report_html
 
     from watchnext.settings import load_settings
+    from watchnext.training.gates import refusal
+    from watchnext.training.report import model_card, report_html
 
     settings = load_settings(profile=profile, training=json.loads(training))
     measured = measure(settings, Path(encoded.path), Path(towers.path), Path(ranker.path))
@@ -64,4 +66,4 @@ def evaluate(
     reason = refusal(measured, settings)
     Path(report.path).write_text(report_html(measured, reason))
     Path(card.path).write_text(model_card(measured, reason))
-    return reason
+    return NamedTuple("Verdict", [("gate", str), ("refusal", str)])("refused" if reason else "passed", reason)

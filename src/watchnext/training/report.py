@@ -77,7 +77,7 @@ def model_card(evaluation: Evaluation, refusal: str) -> str:
             "## Limits",
             "",
             "- Offline figures follow what was shown: a video that no list showed cannot be found right.",
-            "- Figures of derived or simulated data say whether the parts fit together, not how good a product would be.",
+            "- Figures of derived or simulated data say whether the parts fit together, not how good a product is.",
             "",
         ]
     )

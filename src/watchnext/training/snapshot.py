@@ -18,11 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import DataError
 from watchnext.settings import Settings
+from watchnext.stream.archive import LOG_AT_MS
 
 _FILE = "snapshot.json"
 
@@ -75,7 +78,7 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
     """Freeze archive and offline log into `folder`.
 
     Raises:
-        DataError: the archive has no watch, or a folder is remote and must be mounted or copied first.
+        DataError: the archive has no watch, or a folder is remote and must be mounted first.
     """
     parts: dict[str, int] = {}
     digest = hashlib.sha256()
@@ -89,7 +92,8 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
             digest.update(name.encode() + b"\0" + _digest(folder / name))
     if not any(name.startswith(f"archive/{Topic.WATCH.value}/") for name in parts):
         raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
-    end_ms = _latest(folder / "archive")
+    watches = ds.dataset(str(folder / "archive" / Topic.WATCH.value), format="parquet")
+    end_ms = pc.max(watches.to_table(columns=[LOG_AT_MS])[LOG_AT_MS]).as_py()
     digest.update(str(end_ms).encode())
     snapshot = Snapshot(id=digest.hexdigest()[:16], end_ms=end_ms, parts=parts, folder=folder)
     written = {key: value for key, value in asdict(snapshot).items() if key != "folder"}

@@ -1,0 +1,112 @@
+"""`watchnext pipeline run | compile`: the pipelines on this machine, and their YAML for a cluster.
+
+The pipelines are adapters, which the package never imports: they run as `python -m pipelines.run` in the environment
+of this process, with all their output in a log file.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from watchnext.errors import GateError, WatchnextError
+from watchnext.generation.store import GenerationStore
+from watchnext.settings import Settings, load_settings
+
+app = typer.Typer(help="Train and publish a generation, refresh the index, or compile the pipelines.")
+
+_TASK = re.compile(r"Executing task '([a-z-]+)'")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REASON = re.compile(r"^\s*watchnext\.errors\.(\w+): (.*)")
+
+
+class Pipeline(StrEnum):
+    """The pipelines that there are."""
+
+    TRAIN = "train"
+    REFRESH_INDEX = "refresh_index"
+
+
+@app.command()
+def run(
+    pipeline: Annotated[Pipeline, typer.Argument(help="train, or refresh_index")] = Pipeline.TRAIN,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Run a pipeline on this machine, to its end."""
+    settings = load_settings()
+    began = time.monotonic()
+    run_pipeline(pipeline, settings, Console(stderr=True))
+    store = GenerationStore.open(settings)
+    live = store.live()
+    seconds = round(time.monotonic() - began, 1)
+    metrics = store.manifest(live.generation).metrics
+    if as_json:
+        print(json.dumps({"pipeline": pipeline.value, "seconds": seconds, "live": str(live), "metrics": metrics}))
+        return
+    print(f"{pipeline.value}: generation {live.generation} overlay {live.overlay} is live ({seconds} s)")
+    for name, value in metrics.items():
+        print(f"  {name:<40} {value:.4f}")
+    print("next: watchnext recommend USER")
+
+
+@app.command("compile")
+def compile_pipelines(
+    to: Annotated[Path | None, typer.Option(help="folder; default pipelines/compiled of this checkout")] = None,
+) -> None:
+    """Compile the pipelines to YAML, for the Kubeflow UI or `kfp run create`."""
+    folder = ["--to", str(to)] if to else []
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.compile", *folder], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise WatchnextError(f"pipelines.compile failed: {done.stderr.strip().splitlines()[-1]}")
+    print(done.stdout, end="")
+
+
+def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console) -> None:
+    """Run `pipeline` in processes of its own, its tasks shown on `console`.
+
+    Raises:
+        GateError: a gate refused to publish; the message is its reason.
+        WatchnextError: a task failed; the message is its reason and names the log.
+    """
+    logs = settings.home.absolute() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"pipeline-{pipeline.value}.log"
+    command = [sys.executable, "-u", "-m", "pipelines.run", pipeline.value]
+    environment = {**os.environ, "WATCHNEXT_HOME": str(settings.home.absolute())}
+    kind, reason = "", ""
+    with (
+        log.open("w") as sink,
+        console.status(f"{pipeline.value}: starting") as status,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process,
+    ):
+        for line in _lines(process):
+            sink.write(line + "\n")
+            if task := _TASK.search(line):
+                status.update(f"{pipeline.value}: {task[1]}")
+            if error := _REASON.match(line):
+                kind, reason = error[1], error[2]
+    if process.returncode == 0:
+        return
+    if kind == GateError.__name__:
+        raise GateError(reason)
+    raise WatchnextError(f"pipeline {pipeline.value} failed: {reason or 'see its output'} (log: {log})")
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Output of a process, without colours."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield _COLOUR.sub("", line.rstrip("\n"))

@@ -1,0 +1,56 @@
+"""The frozen events as tables: each event once, in a stable order.
+
+The archive holds a message twice where a producer sent it twice, and data sets have tied times; so events are told
+apart by (key, event id) and sorted by (time, event id), which every later stage relies on.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from watchnext.contracts.names import Topic
+from watchnext.stream.archive import LOG_OFFSET, LOG_PARTITION, read_archive
+from watchnext.training.snapshot import Snapshot
+
+
+def watches(snapshot: Snapshot) -> pd.DataFrame:
+    """Watch events by (started_at, event_id)."""
+    return _events(snapshot, Topic.WATCH, "started_at")
+
+
+def impressions(snapshot: Snapshot) -> pd.DataFrame:
+    """Impression events by (shown_at, event_id)."""
+    return _events(snapshot, Topic.IMPRESSION, "shown_at")
+
+
+def searches(snapshot: Snapshot) -> pd.DataFrame:
+    """Search events by (searched_at, event_id)."""
+    return _events(snapshot, Topic.SEARCH, "searched_at")
+
+
+def served(snapshot: Snapshot) -> pd.DataFrame:
+    """Served lists, once a request, by time; `items` as lists of dicts."""
+    table = _table(snapshot, Topic.SERVED)
+    return table.drop_duplicates(["user_id", "request_id"]).sort_values("served_at", kind="stable", ignore_index=True)
+
+
+def profiles(snapshot: Snapshot) -> pd.DataFrame:
+    """The last profile of each user."""
+    return _table(snapshot, Topic.PROFILE).drop_duplicates("user_id", keep="last", ignore_index=True)
+
+
+def catalog(snapshot: Snapshot) -> pd.DataFrame:
+    """The last catalogue entry of each video."""
+    return _table(snapshot, Topic.CATALOG).drop_duplicates("video_id", keep="last", ignore_index=True)
+
+
+def _events(snapshot: Snapshot, topic: Topic, time: str) -> pd.DataFrame:
+    table = _table(snapshot, topic).drop_duplicates(["user_id", "event_id"])
+    return table.sort_values([time, "event_id"], kind="stable", ignore_index=True)
+
+
+def _table(snapshot: Snapshot, topic: Topic) -> pd.DataFrame:
+    """In the order of the log: within a key that is the order of sending."""
+    table: Any = read_archive(str(snapshot.folder / "archive"), topic, snapshot.end_ms)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.drop(columns=[LOG_PARTITION, LOG_OFFSET])

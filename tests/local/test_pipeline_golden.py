@@ -1,0 +1,69 @@
+"""The committed YAML is what the code compiles to, and says what a cluster must give each task."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.compile import COMPILED, TARGETS, compile_all
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("compiled")
+    compile_all(folder)
+    return folder
+
+
+def load(path: Path) -> tuple[dict, dict]:
+    """Pipeline and its Kubernetes part, by executor."""
+    pipeline, platform = yaml.safe_load_all(path.read_text())
+    return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_goldens_are_fresh(compiled, name):
+    assert (compiled / name).read_text() == (COMPILED / name).read_text(), "run `python -m pipelines.compile`"
+
+
+def test_training_steps_and_no_others_ask_for_a_gpu():
+    pipeline, platform = load(COMPILED / "train.yaml")
+    executors = pipeline["deploymentSpec"]["executors"]
+    asking = {name for name, body in executors.items() if "accelerator" in body["container"].get("resources", {})}
+    assert asking == {"exec-train-towers", "exec-train-ranker"}
+    for name in asking:
+        accelerator = executors[name]["container"]["resources"]["accelerator"]
+        assert accelerator["resourceType"] == "nvidia.com/gpu"
+        assert accelerator["resourceCount"] == "1"
+        assert platform[name]["nodeSelector"]["labels"] == {"nvidia.com/gpu.present": "true"}
+        assert platform[name]["tolerations"] == [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+        ]
+        assert platform[name]["emptyDirMounts"] == [
+            {"mountPath": "/dev/shm", "medium": "Memory", "volumeName": "shared-memory"}
+        ]
+
+
+def test_one_switch_leaves_out_every_gpu():
+    assert "gpu" not in (COMPILED / "train-cpu.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_task_has_settings_state_and_no_pip(name):
+    pipeline, platform = load(COMPILED / name)
+    executors = pipeline["deploymentSpec"]["executors"]
+    assert set(platform) == set(executors)
+    for task, body in executors.items():
+        assert "pip install" not in " ".join(body["container"]["command"])
+        assert {entry["name"] for entry in body["container"]["env"]} == {"WATCHNEXT_CONFIG", "WATCHNEXT_HOME"}
+        assert platform[task]["configMapAsVolume"][0]["configMapName"] == "watchnext-config"
+
+
+def test_what_reads_the_world_as_it_is_now_is_never_cached():
+    pipeline, _ = load(COMPILED / "train.yaml")
+    tasks = dict(pipeline["root"]["dag"]["tasks"])
+    for component in pipeline["components"].values():
+        tasks |= component.get("dag", {}).get("tasks", {})
+    uncached = {name for name, task in tasks.items() if not task.get("cachingOptions", {}).get("enableCache")}
+    assert {"snapshot", "load-index", "publish", "refuse"} <= uncached
+    assert {"examples", "train-towers", "train-ranker", "evaluate"}.isdisjoint(uncached)
