@@ -10,7 +10,7 @@ ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
 )
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """The `prepare` of a server that needs no files."""
 
 
@@ -33,7 +33,7 @@ class Server:
     ready: Callable[[], bool] | None = None  # one quick question; None: ready as soon as it lives
     after: tuple[str, ...] = ()  # servers that must be ready before this one is started
     environment: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[], None] = _nothing  # writes its configuration, before each start
+    prepare: Callable[[], None] = nothing  # writes its configuration, before each start
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10  # from the stop signal to SIGKILL
     start_seconds: float = 60

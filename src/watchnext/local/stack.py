@@ -11,7 +11,7 @@ from watchnext.local.kafka import kafka_server
 from watchnext.local.milvus import milvus_server
 from watchnext.local.probes import http_ok
 from watchnext.local.router import router_server
-from watchnext.local.servers import ONE_THREAD, Port, Server
+from watchnext.local.servers import ONE_THREAD, Port, Server, nothing
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
 from watchnext.settings import Settings
@@ -35,7 +35,7 @@ def local_servers(settings: Settings, only: Sequence[str] = ()) -> list[Server]:
         "milvus": lambda: milvus_server(settings, loopback_port(settings.milvus.uri, "milvus.uri")),
         "router": lambda: router_server(settings, router_binary()),
         "torchserve": lambda: torchserve_server(settings),
-        **{f"worker-{n}": partial(_worker, n) for n in range(1, settings.local.workers + 1)},
+        **{f"worker-{n}": partial(_worker, settings, n) for n in range(1, settings.local.workers + 1)},
         "retrieval": lambda: _retrieval(settings),
         "follower": _follower,
         "ranking": lambda: _ranking(settings),
@@ -66,13 +66,23 @@ def _module(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name)
 
 
-def _worker(number: int) -> Server:
+def _worker(settings: Settings, number: int) -> Server:
+    """A materializer; the first one finds topics and feature definitions made, the others come after it."""
+
+    def make_definitions() -> None:
+        from watchnext.store.apply import apply  # Feast takes seconds to import: only where workers are started
+        from watchnext.stream.topics import ensure_topics
+
+        ensure_topics(settings)
+        apply(settings)
+
     return Server(
         name=f"worker-{number}",
         what="materializer: events to features",
         command=_module("watchnext.stream.worker"),
-        after=("kafka", "valkey"),
+        after=("kafka", "valkey") if number == 1 else ("worker-1",),
         environment=ONE_THREAD,
+        prepare=make_definitions if number == 1 else nothing,
         stop_seconds=20,
     )
 

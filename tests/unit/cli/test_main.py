@@ -1,0 +1,82 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from watchnext.cli.main import VERBS, environment_name
+
+
+def watchnext(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "watchnext"), "--set", f"home={home}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["up", "--only", "redis"], "error: no server is called redis"),
+        (["--set", "kafka.partitions=0", "status"], "error: setting kafka.partitions = '0'"),
+        (["--set", "kafka", "status"], "error: --set 'kafka' came; wanted KEY=VALUE"),
+        (["--config", "nowhere.yaml", "status"], "error: WATCHNEXT_CONFIG names nowhere.yaml"),
+        (["frobnicate"], "No such command"),
+        (["status", "--frob"], "No such option"),
+    ],
+)
+def test_misuse_exits_2_without_a_traceback(tmp_path: Path, arguments: list[str], message: str):
+    run = watchnext(*arguments, home=tmp_path)
+
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stdout == ""
+
+
+def test_status_of_a_fresh_home_is_json_and_all_stopped(tmp_path: Path):
+    run = watchnext("status", "--json", home=tmp_path)
+
+    servers = json.loads(run.stdout)["servers"]
+    assert run.returncode == 0
+    assert {server["state"] for server in servers} == {"stopped"}
+    assert servers[0]["name"] == "kafka"
+    assert servers[0]["log"] == str(tmp_path / "logs" / "kafka.log")
+
+
+def test_down_of_a_fresh_home_is_harmless(tmp_path: Path):
+    run = watchnext("down", "--json", home=tmp_path)
+
+    assert (run.returncode, json.loads(run.stdout)) == (0, {"stopped": []})
+
+
+def test_status_does_not_import_what_is_heavy():
+    heavy = "{'torch', 'feast', 'kafka', 'pymilvus', 'kserve', 'kfp', 'pandas', 'pyarrow'}"
+    code = f"import sys, watchnext.cli.main, watchnext.cli.status; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[]"
+
+
+def test_config_show_tells_where_a_value_came_from_and_hides_secrets(tmp_path: Path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("kafka: {group: mine, sasl_password: hush}\n")
+
+    run = watchnext("--config", str(file), "--set", "kafka.partitions=8", "config", "show", "--json", home=tmp_path)
+
+    rows = {row["setting"]: (row["value"], row["from"]) for row in json.loads(run.stdout)["settings"]}
+    assert rows["kafka.partitions"] == (8, "flag --set")
+    assert rows["kafka.group"] == ("mine", f"file {file}")
+    assert rows["kafka.session_timeout_ms"] == (10_000, "default")
+    assert rows["kafka.sasl_password"] == ("********", f"file {file}")
+    assert "hush" not in run.stdout + run.stderr
+
+
+def test_a_setting_has_one_environment_name():
+    assert environment_name("kafka.session_timeout_ms") == "WATCHNEXT_KAFKA__SESSION_TIMEOUT_MS"
+
+
+def test_help_names_every_verb(tmp_path: Path):
+    run = watchnext("--help", home=tmp_path)
+
+    assert run.returncode == 0
+    assert all(f" {verb} " in run.stdout for verb in VERBS)

@@ -1,0 +1,50 @@
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from watchnext.local.doctor import Check, examine
+from watchnext.settings import load_settings
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(name: str) -> Check:
+    (found,) = [one for one in examine(load_settings()) if one.name == name]
+    return found
+
+
+def test_a_package_that_is_not_as_in_the_lock_is_named(clone: Path):
+    (clone / "requirements.lock").write_text("pydantic==0.0.1 \\\n    --hash=sha256:0\nno-such-thing==2\n")
+
+    found = check("Python environment")
+
+    assert found.mend == "run `make setup`"
+    assert f"pydantic {version('pydantic')}, wanted 0.0.1" in found.found
+    assert "no-such-thing missing, wanted 2" in found.found
+
+
+def test_an_environment_as_in_the_lock_is_healthy(clone: Path):
+    (clone / "requirements.lock").write_text(f"pydantic==={version('pydantic')}".replace("===", "=="))
+
+    assert check("Python environment").healthy
+
+
+def test_missing_shared_data_is_told_and_not_needed(clone: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WATCHNEXT_SHARED", "nowhere")
+
+    found = check("shared data")
+
+    assert (found.healthy, found.needed) == (False, False)
+    assert "WATCHNEXT_SHARED" in found.mend
+
+
+def test_downloads_that_are_not_there_are_mended_by_set_up(clone: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clone))
+
+    assert check("KServe's router").mend == "run `make setup`"
+    assert check("Kafka's jars").mend == "run `make setup`"

@@ -1,0 +1,31 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from watchnext.local.environment import server_environment
+from watchnext.settings import load_settings
+
+
+def test_servers_read_what_their_starter_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    given = load_settings(
+        home=tmp_path, kafka={"partitions": 7, "sasl_password": "hush"}, gateway={"api_keys": ["a", "b"]}
+    )
+    monkeypatch.setenv("WATCHNEXT_KAFKA__PARTITIONS", "9")
+
+    environment = server_environment(given)
+    for name in [name for name in os.environ if name.startswith("WATCHNEXT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WATCHNEXT_CONFIG", environment["WATCHNEXT_CONFIG"])
+    read = load_settings()
+
+    assert "WATCHNEXT_KAFKA__PARTITIONS" not in environment
+    assert read.kafka == given.kafka
+    assert [key.get_secret_value() for key in read.gateway.api_keys] == ["a", "b"]
+    assert read.home == tmp_path
+
+
+def test_secrets_are_for_the_owner_only(tmp_path: Path):
+    environment = server_environment(load_settings(home=tmp_path))
+
+    assert Path(environment["WATCHNEXT_CONFIG"]).stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,60 @@
+import pytest
+
+from watchnext.errors import ConfigError
+from watchnext.local.stack import local_servers, loopback_port
+from watchnext.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("127.0.0.1:19092", 19092),
+        ("localhost:9092", 9092),
+        ("http://127.0.0.1:19530", 19530),
+        ("127.0.0.1:16379,password=x", 16379),
+    ],
+)
+def test_the_port_of_a_loopback_address(address: str, port: int):
+    assert loopback_port(address, "kafka.bootstrap") == port
+
+
+@pytest.mark.parametrize("address", ["kafka.example:9092", "10.0.0.1:9092", "127.0.0.1", "http://milvus:19530", ""])
+def test_another_machine_is_not_started(address: str):
+    with pytest.raises(ConfigError, match=r"kafka\.bootstrap = .* --only"):
+        loopback_port(address, "kafka.bootstrap")
+
+
+def test_a_server_comes_after_those_it_needs():
+    names = [server.name for server in local_servers(load_settings())]
+
+    for server in local_servers(load_settings()):
+        assert all(names.index(needed) < names.index(server.name) for needed in server.after)
+
+
+def test_no_two_servers_share_a_port():
+    ports = [port.number for server in local_servers(load_settings()) for port in server.ports]
+
+    assert len(set(ports)) == len(ports)
+
+
+def test_there_are_as_many_workers_as_set():
+    names = [server.name for server in local_servers(load_settings(local={"workers": 3}))]
+
+    assert [name for name in names if name.startswith("worker")] == ["worker-1", "worker-2", "worker-3"]
+
+
+def test_only_keeps_the_starting_order():
+    assert [server.name for server in local_servers(load_settings(), ["milvus", "kafka"])] == ["kafka", "milvus"]
+
+
+def test_an_unknown_server_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match="no server is called redis; there are kafka, valkey"):
+        local_servers(load_settings(), ["redis"])
+
+
+def test_a_remote_broker_matters_only_where_it_would_be_started():
+    settings = load_settings(kafka={"bootstrap": "kafka.example:9092"})
+
+    assert [server.name for server in local_servers(settings, ["valkey"])] == ["valkey"]
+    with pytest.raises(ConfigError):
+        local_servers(settings, ["kafka"])

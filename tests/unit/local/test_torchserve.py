@@ -1,0 +1,27 @@
+from watchnext.local.torchserve import properties
+from watchnext.settings import load_settings
+
+
+def test_every_address_is_loopback_since_tokens_are_off():
+    values = dict(line.split("=", 1) for line in properties(load_settings(home="/h")).splitlines())
+
+    assert values["disable_token_authorization"] == "true"
+    addresses = {key: value for key, value in values.items() if key.endswith("_address")}
+    assert set(addresses) == {
+        "inference_address",
+        "management_address",
+        "metrics_address",
+        "grpc_inference_address",
+        "grpc_management_address",
+    }
+    assert all("127.0.0.1" in value for value in addresses.values())
+
+
+def test_ports_and_workers_are_settings():
+    settings = load_settings(home="/h", torchserve={"inference_port": 5, "grpc_port": 6, "workers": 3})
+    values = dict(line.split("=", 1) for line in properties(settings).splitlines())
+
+    assert values["inference_address"] == "http://127.0.0.1:5"
+    assert values["grpc_inference_port"] == "6"
+    assert values["default_workers_per_model"] == "3"
+    assert values["model_store"] == "/h/torchserve/model-store"
