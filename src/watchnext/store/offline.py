@@ -86,7 +86,7 @@ class OfflineLog:
                 value is not of its column's type.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+        path = self._path(topic, partition, first_offset)
         table = self._table(rows).replace_schema_metadata({_LAST_OFFSET: str(last_offset)})
         temporary = self._write_aside(table, path)
         try:
@@ -100,6 +100,17 @@ class OfflineLog:
             temporary.unlink()
         _sync(self.folder)
         return path
+
+    def read_part(self, topic: Topic, partition: int, first_offset: int) -> list[FeatureRow] | None:
+        """The rows of one part in their order, as they were written; None where there is no such part."""
+        path = self._path(topic, partition, first_offset)
+        if not path.exists():
+            return None
+        table = pq.ParquetFile(path).read()
+        columns = [table[0], table[1].cast(pa.int64()), *table.columns[2:]]
+        names = ("entity_id", "event_timestamp", *self._row.features())
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        return [self._row(**dict(zip(names, row, strict=True))) for row in rows]
 
     def parts(self, topic: Topic | None = None, partition: int | None = None) -> list[Part]:
         """The parts by topic, partition and first offset; of one topic and partition where these are given."""
@@ -119,6 +130,9 @@ class OfflineLog:
             part.path.unlink(missing_ok=True)
         if parts:
             _sync(self.folder)
+
+    def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
+        return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
 
     def _table(self, rows: Sequence[FeatureRow]) -> Any:
         columns = [

@@ -1,0 +1,106 @@
+"""How far the group is behind: messages that are in the input topics and not yet in the features."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from watchnext.contracts.names import Topic
+from watchnext.errors import ServerError
+from watchnext.settings import Settings
+from watchnext.stream.client import connection, reading
+from watchnext.stream.materializer import INPUT_TOPICS
+
+_LOOK_EVERY_S: Final = 0.5
+
+Lag = dict[Topic, dict[int, int]]
+
+
+class LagMonitor:
+    """Two connections that are kept, for asking again and again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        try:
+            self._admin = KafkaAdminClient(**connection(settings), client_id="watchnext-lag")
+            self._consumer = KafkaConsumer(**reading(settings), group_id=None, client_id="watchnext-lag")
+        except (KafkaError, OSError) as error:
+            raise self._down(error) from error
+
+    def read(self) -> Lag:
+        """Remaining messages by topic and partition.
+
+        Raises:
+            ServerError: the broker does not answer.
+        """
+        kafka = self._settings.kafka
+        wanted = [TopicPartition(topic.value, number) for topic in INPUT_TOPICS for number in range(kafka.partitions)]
+        try:
+            committed = self._admin.list_group_offsets({kafka.group: wanted})[kafka.group]
+            begins = self._consumer.beginning_offsets(wanted)
+            ends = self._consumer.end_offsets(wanted)
+        except KafkaError as error:
+            raise self._down(error) from error
+        lag: Lag = {topic: {} for topic in INPUT_TOPICS}
+        for tp in wanted:
+            offset = committed[tp].offset if tp in committed else -1
+            lag[Topic(tp.topic)][tp.partition] = ends[tp] - max(offset, begins[tp])
+        return lag
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._admin.close()
+        self._consumer.close()
+
+    def _down(self, error: Exception) -> ServerError:
+        return ServerError(
+            f"no Kafka broker answered at {self._settings.kafka.bootstrap} ({error}); start one with `watchnext up`, "
+            "or set WATCHNEXT_KAFKA__BOOTSTRAP"
+        )
+
+
+def lag(settings: Settings) -> Lag:
+    """Remaining messages of the group by topic and partition."""
+    monitor = LagMonitor(settings)
+    try:
+        return monitor.read()
+    finally:
+        monitor.close()
+
+
+def total(lag: Lag) -> int:
+    """All remaining messages."""
+    return sum(sum(partitions.values()) for partitions in lag.values())
+
+
+def wait_until_caught_up(
+    settings: Settings, timeout_s: float = 120.0, progress: Callable[[int], None] | None = None
+) -> None:
+    """Return when every input topic, `video-deltas` included, is folded up to its end; `progress` hears what remains.
+
+    Raises:
+        ServerError: messages remain and none was folded for `timeout_s`; the message says where.
+    """
+    monitor = LagMonitor(settings)
+    try:
+        least, deadline = None, time.monotonic() + timeout_s
+        while True:
+            behind = monitor.read()
+            remaining = total(behind)
+            if progress is not None:
+                progress(remaining)
+            if remaining == 0:
+                return
+            if least is None or remaining < least:
+                least, deadline = remaining, time.monotonic() + timeout_s
+            if time.monotonic() > deadline:
+                where = {topic.value: rest for topic, parts in behind.items() if (rest := sum(parts.values()))}
+                raise ServerError(
+                    f"{remaining:,} messages remain and none was folded for {timeout_s:.0f} s ({where}); are "
+                    "the workers up (`watchnext status`)? Their log says why"
+                )
+            time.sleep(_LOOK_EVERY_S)
+    finally:
+        monitor.close()

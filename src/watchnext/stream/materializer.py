@@ -1,0 +1,162 @@
+"""One batch of messages on its way to features: the order of writes, and how a batch that was cut short is finished.
+
+    archive part -> offline part -> video deltas (flushed) -> online rows -> [the caller commits the offsets]
+
+The archive part decides what the batch is; nothing after it depends on time or chance but the catalogue, and the
+offline part, written once, decides that too. Both are created exclusively. So a batch can be finished by any worker,
+any number of times: the offline part is a redo log (`finish`). `docs/adr/0010-stream-recovery.md` has the argument.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from watchnext.clock import DAY_MS
+from watchnext.contracts.events import CatalogEvent, Event, VideoDelta
+from watchnext.contracts.names import Topic, View
+from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
+from watchnext.settings import Settings
+from watchnext.store.offline import OfflineLog
+from watchnext.store.rows import FeatureStoreRows
+from watchnext.stream.archive import Batch, EventArchive
+from watchnext.stream.counters import delta_of, fold_catalog, fold_delta
+from watchnext.stream.folds import Catalog, Position, fold_event
+from watchnext.stream.producer import EventProducer
+from watchnext.stream.rowcache import RowCache
+
+INPUT_TOPICS: Final = tuple(ROW_OF_TOPIC)  # what the group consumes, one view each
+
+_log = structlog.get_logger(__name__)
+
+
+class Materializer:
+    """Folds batches and writes what comes of them. Knows nothing of consumer groups.
+
+    Args:
+        settings: for `late_days`.
+        archive: where batches are decided.
+        offline: the offline log of each view.
+        online: the online store.
+        producer: for the deltas.
+        catalog: channel and topics by video id, kept up to date by its owner.
+        confirm: raises when this worker may have lost its partitions; asked before each kind of write.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        archive: EventArchive,
+        offline: Mapping[View, OfflineLog],
+        online: FeatureStoreRows,
+        producer: EventProducer,
+        catalog: Catalog,
+        confirm: Callable[[], None],
+    ) -> None:
+        self._late_ms = late_ms(settings)
+        self._archive = archive
+        self._offline = offline
+        self._online = online
+        self._producer = producer
+        self._catalog = catalog
+        self._confirm = confirm
+        self._rows = RowCache(online)
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        """Take fresh batches through all writes. Afterwards their offsets may be committed.
+
+        Raises:
+            StoreError: a part is there already (another worker has the partition), or a store failed.
+            ServerError: the broker took no deltas.
+        """
+        self._confirm()
+        for batch in batches:
+            self._archive.write(batch)
+        folded = [self._fold(batch) for batch in batches]
+        self._confirm()
+        for batch, rows in zip(batches, folded, strict=True):
+            self._write_offline(batch, rows)
+        self._publish(batches, folded)
+
+    def finish(self, topic: Topic, partition: int, first_offset: int) -> int | None:
+        """Finish the batch that begins at the committed offset, if a worker began it.
+
+        Returns:
+            The offset to commit; None where no batch was begun.
+
+        Raises:
+            StoreError, ServerError: as `write`.
+        """
+        batch = self._archive.read(topic, partition, first_offset)
+        if batch is None:
+            return None
+        log = self._offline[ROW_OF_TOPIC[topic].VIEW]
+        rows = log.read_part(topic, partition, first_offset)
+        redo = rows is not None
+        if rows is None:
+            rows = self._fold(batch)
+            self._confirm()
+            self._write_offline(batch, rows)
+        self._publish([batch], [rows])
+        _log.info(
+            "batch_finished",
+            topic=topic.value,
+            partition=partition,
+            first=first_offset,
+            next=batch.next_offset,
+            redo=redo,
+        )
+        return batch.next_offset
+
+    def forget(self) -> None:
+        """Drop the rows in memory: another worker may have advanced them."""
+        self._rows.clear()
+
+    def _fold(self, batch: Batch) -> list[FeatureRow]:
+        """The rows after each event that changed one, in order."""
+        view = ROW_OF_TOPIC[batch.topic].VIEW
+        current = self._rows.load(view, [event.key for _, event in batch.events])
+        rows = []
+        for offset, event in batch.events:
+            position = Position(batch.partition, offset)
+            row = fold(current.get(event.key), event, position, self._catalog, self._late_ms)
+            if row is not None:
+                current[event.key] = row
+                rows.append(row)
+        self._rows.keep(rows)
+        return rows
+
+    def _write_offline(self, batch: Batch, rows: Sequence[FeatureRow]) -> None:
+        log = self._offline[ROW_OF_TOPIC[batch.topic].VIEW]
+        log.write_part(batch.topic, batch.partition, batch.first_offset, batch.next_offset - 1, rows)
+
+    def _publish(self, batches: Sequence[Batch], folded: Sequence[Sequence[FeatureRow]]) -> None:
+        for batch, rows in zip(batches, folded, strict=True):
+            for delta in deltas(batch, rows):
+                self._producer.send(Topic.VIDEO_DELTAS, delta)
+        self._producer.flush()
+        newest = {(row.VIEW, row.entity_id): row for rows in folded for row in rows}
+        self._confirm()
+        self._online.write(list(newest.values()))
+
+
+def fold(row: Any, event: Event, position: Position, catalog: Catalog, late: int) -> FeatureRow | None:
+    """`row` (None, or the event's own kind) with an event of any input topic in it; None if it changes nothing."""
+    if isinstance(event, VideoDelta):
+        return fold_delta(row, event, position)
+    if isinstance(event, CatalogEvent):
+        return fold_catalog(row, event, position)
+    return fold_event(row, event, position, catalog, late)
+
+
+def deltas(batch: Batch, rows: Sequence[FeatureRow]) -> list[VideoDelta]:
+    """What the events that `rows` came of add to their videos: an event that changed no row counts nothing."""
+    folded = {row.offset for row in rows if isinstance(row, UserRow)}
+    counted = (delta_of(event, Position(batch.partition, offset)) for offset, event in batch.events if offset in folded)
+    return [delta for delta in counted if delta is not None]
+
+
+def late_ms(settings: Settings) -> int:
+    """`features.late_days` in milliseconds."""
+    return round(settings.features.late_days * DAY_MS)
