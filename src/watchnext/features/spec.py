@@ -29,7 +29,6 @@ RANKER_FEATURES: Final = (
     "days_since_impression",
     "servings_of_video",
     "days_since_serving",
-    "is_seed_channel",  # the candidate is of the channel of the video that is being watched
     # the user and this channel and these topics
     "watches_of_channel",
     "days_since_channel",

@@ -1,0 +1,183 @@
+"""The video table: all that models and filters read of a video, one array a feature, indexed by the generation's row.
+
+It lies in the memory of retrieval and ranker, so that a candidate costs a gather (`VideoTable.take`) and no read. Row 0
+is the unknown video. Overlays append rows and refresh counters (`VideoTable.build` with `Vocabulary.extended`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS, VIDEO_TOPICS
+from watchnext.features.vocabulary import Vocabularies, Vocabulary
+
+HOUR_MS = 3_600_000
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateVideos:
+    """Columns of some videos, in the order that was asked for; `[videos]` unless said otherwise."""
+
+    row: Ints
+    embedding: Ints  # id in the towers' embedding, 0: none (cold or rare)
+    ranking_embedding: Ints  # id in the ranker's embedding
+    channel: Ints
+    topics: Ints  # [videos, VIDEO_TOPICS], 0: none
+    language: Ints
+    uploaded_at: NDArray[np.int64]  # epoch ms
+    seconds: Floats  # length
+    impressions: Floats  # this and the next three: decayed as of `VideoTable.counters_at_ms`
+    clicks: Floats
+    watches: Floats
+    watch_seconds: Floats
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, rows: NDArray[Any]) -> "CandidateVideos":
+        """Rows `rows` of this table; shape `[rows]`."""
+        return CandidateVideos(**{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+
+_COLUMNS = tuple(column.name for column in fields(CandidateVideos))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTable(CandidateVideos):
+    """All videos of a generation and overlay, with what only people and filters read."""
+
+    video_ids: list[str]  # "" at row 0
+    titles: list[str]
+    restricted: NDArray[np.uint8]  # [videos, bytes]: bit c says that country index c may not see it
+    counters_at_ms: int
+
+    @classmethod
+    def build(
+        cls,
+        catalog: Mapping[str, Mapping[str, Any]],
+        counters: Mapping[str, Mapping[str, Any]],
+        vocabularies: Vocabularies,
+        embedded: Vocabulary,
+        ranked: Vocabulary,
+        *,
+        at_ms: int,
+    ) -> "VideoTable":
+        """The table of `vocabularies.videos`.
+
+        Args:
+            catalog: columns of `contracts.rows.VideoCatalog` by video id.
+            counters: columns of `contracts.rows.VideoCounters` by video id; a video without is all zeros.
+            vocabularies: their `videos` give the rows.
+            embedded: the videos with a tower embedding, by frequency.
+            ranked: the videos with a ranker embedding, by frequency in clicked impressions.
+            at_ms: time as of which the counters decay; the caller passes counters as of that time.
+
+        Raises:
+            ValueError: a video of the vocabulary is not in the catalogue.
+        """
+        video_ids = vocabularies.videos.tokens
+        missing = [video_id for video_id in video_ids if video_id not in catalog]
+        if missing:
+            raise ValueError(f"{len(missing)} videos of the vocabulary are not in the catalogue, first {missing[0]!r}")
+        rows = [catalog[video_id] for video_id in video_ids]
+        topics = np.zeros((len(rows) + 1, VIDEO_TOPICS), dtype=np.int32)
+        restricted = np.zeros((len(rows) + 1, vocabularies.countries.size), dtype=bool)
+        for at, row in enumerate(rows, start=1):
+            known = [index for index in vocabularies.topics.indices(row["topics"]).tolist() if index][:VIDEO_TOPICS]
+            topics[at, : len(known)] = known
+            restricted[at, vocabularies.countries.indices(row["restricted_countries"])] = True
+        counted = np.array(
+            [(0.0,) * 4, *(decayed_totals(counters.get(video_id), at_ms) for video_id in video_ids)], dtype=np.float32
+        )
+        return cls(
+            row=np.arange(len(rows) + 1, dtype=np.int32),
+            embedding=embedded.indices(("", *video_ids)),
+            ranking_embedding=ranked.indices(("", *video_ids)),
+            channel=vocabularies.channels.indices(("", *(row["channel_id"] for row in rows))),
+            topics=topics,
+            language=vocabularies.languages.indices(("", *(row["language"] for row in rows))),
+            uploaded_at=np.array([0, *(row["uploaded_at"] for row in rows)], dtype=np.int64),
+            seconds=np.array([0, *(row["video_seconds"] for row in rows)], dtype=np.float32),
+            impressions=counted[:, 0].copy(),
+            clicks=counted[:, 1].copy(),
+            watches=counted[:, 2].copy(),
+            watch_seconds=counted[:, 3].copy(),
+            video_ids=["", *video_ids],
+            titles=["", *(row["title"] for row in rows)],
+            restricted=np.packbits(restricted, axis=1, bitorder="little"),
+            counters_at_ms=at_ms,
+        )
+
+    def allowed_in(self, country: int) -> NDArray[np.bool_]:
+        """Which videos a country may see, `[videos]`.
+
+        Country 0, unknown to the generation, may not see what is restricted in a country unknown to it.
+        """
+        return np.asarray((self.restricted[:, country // 8] >> (country % 8) & 1) == 0)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, texts as UTF-8 bytes with their ends (the bundle's file, the archive)."""
+        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _COLUMNS}
+        columns["restricted"] = self.restricted
+        columns["counters_at_ms"] = np.array([self.counters_at_ms], dtype=np.int64)
+        for name in ("video_ids", "titles"):
+            columns[name], columns[f"{name}_ends"] = _text_columns(getattr(self, name))
+        return columns
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "VideoTable":
+        """What `columns` gave."""
+        numbers: dict[str, Any] = {name: columns[name] for name in _COLUMNS}
+        return cls(
+            **numbers,
+            restricted=columns["restricted"],
+            counters_at_ms=int(columns["counters_at_ms"][0]),
+            video_ids=_texts(columns["video_ids"], columns["video_ids_ends"]),
+            titles=_texts(columns["titles"], columns["titles_ends"]),
+        )
+
+
+def decayed_counters(bucket_hours: Sequence[int], counts: Sequence[int], older: int, at_ms: int) -> float:
+    """A counter as of `at_ms`: an hour's count halves every COUNTER_HALF_LIFE_HOURS.
+
+    `older`, the total of the hours that fell out of the row, has no time of its own and decays as the oldest hour that
+    is left does: an upper bound, which fades with the row. Hours after `at_ms` count in full.
+    """
+    weights = _weights(bucket_hours, at_ms)
+    return float(weights @ np.asarray(counts, dtype=np.float64)) + older * float(weights.min(initial=1.0))
+
+
+def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, float, float, float]:
+    """Impressions, clicks, watches and watch seconds of a `VideoCounters` row as of `at_ms`; zeros without a row."""
+    if row is None:
+        return 0.0, 0.0, 0.0, 0.0
+    hours = row["bucket_hours"]
+    impressions, clicks, watches, watch_ms = (
+        decayed_counters(hours, row[f"bucket_{name}"], row[f"older_{name}"], at_ms)
+        for name in ("impressions", "clicks", "watches", "watch_ms")
+    )
+    return impressions, clicks, watches, watch_ms / 1000
+
+
+def _weights(bucket_hours: Sequence[int], at_ms: int) -> NDArray[np.float64]:
+    ages = np.maximum(at_ms // HOUR_MS - np.asarray(bucket_hours, dtype=np.float64), 0.0)
+    return np.asarray(np.exp2(-ages / COUNTER_HALF_LIFE_HOURS))
+
+
+def _text_columns(texts: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    encoded = [text.encode() for text in texts]
+    return (
+        np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        np.cumsum([len(text) for text in encoded], dtype=np.int64),
+    )
+
+
+def _texts(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
+    whole = data.tobytes()
+    stops = ends.tolist()
+    return [whole[start:stop].decode() for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
