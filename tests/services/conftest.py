@@ -1,0 +1,62 @@
+"""One real stack a session: broker, Valkey, Milvus Lite, router, TorchServe and our servers, on ports of its own.
+
+Only the router's 8080 is fixed: stop a running `watchnext up` before. Nothing outlives pytest, not even its SIGKILL.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchnext.local import supervisor
+from watchnext.settings import Settings, load_settings
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def private_settings(home: Path, **flags: dict[str, Any]) -> Settings:
+    """Settings of a stack of its own under `home`; `flags` are sections whose entries are added."""
+    port = iter(free_ports(15))
+    inference = next(port)
+    sections: dict[str, dict[str, Any]] = {
+        "kafka": {"bootstrap": f"127.0.0.1:{next(port)}"},
+        "local": {"kafka_controller_port": next(port)},
+        "features": {"online": f"127.0.0.1:{next(port)}"},
+        "milvus": {"uri": f"http://127.0.0.1:{next(port)}"},
+        "serving": {
+            "retrieval_port": next(port),
+            "ranking_port": next(port),
+            "ranker_url": f"http://127.0.0.1:{inference}",
+            "allow_client_time": True,
+        },
+        "torchserve": {
+            "inference_port": inference,
+            "management_port": next(port),
+            "metrics_port": next(port),
+            "grpc_port": next(port),
+            "grpc_management_port": next(port),
+        },
+        "gateway": {"rest_port": next(port), "grpc_port": next(port)},
+        "generations": {"poll_s": 0.2},
+        "training": {"threads": 1},
+    }
+    merged = {name: sections.get(name, {}) | flags.get(name, {}) for name in sections.keys() | flags.keys()}
+    return load_settings(home=home, profile="tiny", **merged)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of the session's running stack."""
+    settings = private_settings(tmp_path_factory.mktemp("stack"))
+    with supervisor.running(settings):
+        yield settings
