@@ -1,0 +1,95 @@
+"""Parts that towers and ranker share: embeddings whose row 0 stays zero, pooled bags, ReLU stacks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from watchnext.models.config import Pooling, Sizes, embedding_width
+
+HOURS = 25  # of the day from 1, and the padding 0
+_MODES: dict[str, str] = {"average": "mean", "sum": "sum", "max": "max"}
+
+
+def as_tensors(batch: Mapping[str, NDArray[Any]], device: str | torch.device = "cpu") -> dict[str, Tensor]:
+    """The arrays of `features.batches` as tensors, without a copy on a CPU where the array allows it."""
+    return {
+        name: (torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)).to(device)
+        for name, array in batch.items()
+    }
+
+
+def embedding(size: int, width: int) -> nn.Embedding:
+    """`size` rows; row 0, the unknown, is the zero vector and never trains."""
+    table = nn.Embedding(size, width, padding_idx=0)
+    with torch.no_grad():
+        table.weight.normal_(0.0, width**-0.5)
+        table.weight[0] = 0.0
+    return table
+
+
+def sized_embedding(size: int) -> nn.Embedding:
+    """An embedding of `size` rows, as wide as their logarithm asks (`embedding_width`)."""
+    return embedding(size, embedding_width(size))
+
+
+def context_embeddings(sizes: Sizes) -> nn.ModuleDict:
+    """One embedding for each categorical input of a user and a request, by its name in the batch."""
+    return nn.ModuleDict(
+        {
+            "country": sized_embedding(sizes.countries),
+            "device": sized_embedding(sizes.devices),
+            "gender": sized_embedding(sizes.genders),
+            "surface": sized_embedding(sizes.surfaces),
+            "hour": sized_embedding(HOURS),
+        }
+    )
+
+
+def width_of(*tables: nn.Embedding | nn.ModuleDict) -> int:
+    """Columns that these embeddings give together, one lookup each."""
+    return sum(part.embedding_dim for table in tables for part in table.modules() if isinstance(part, nn.Embedding))
+
+
+def pool(table: nn.Embedding, ids: Tensor, mode: str = "average") -> Tensor:
+    """Average, sum or max of a bag's embeddings without its zeros: `[bags, length]` to `[bags, width]`.
+
+    An empty bag is the zero vector.
+    """
+    return functional.embedding_bag(ids, table.weight, mode=_MODES[mode], padding_idx=0)
+
+
+class Bag(nn.Module):
+    """Pools bags of ids over a table that it is handed: average by default, sum, max, or attention.
+
+    Attention asks with one learnt query, and leaves the order of the bag out of it like the others do.
+    """
+
+    def __init__(self, width: int, pooling: Pooling) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.query = nn.Parameter(torch.zeros(width)) if pooling == "attention" else None
+
+    def forward(self, table: nn.Embedding, ids: Tensor) -> Tensor:
+        """`[bags, length]` to `[bags, width]`."""
+        if self.query is None:
+            return pool(table, ids, self.pooling)
+        vectors = table(ids)  # (B, L, W)
+        scores = (vectors @ self.query).masked_fill(ids == 0, torch.finfo(vectors.dtype).min)
+        weights = scores.softmax(dim=1) * (ids != 0)
+        return torch.einsum("bl,blw->bw", weights, vectors)
+
+
+def relu_stack(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the widths `hidden`, each followed by a ReLU (He initialisation)."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        linear = nn.Linear(inputs, width)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers)

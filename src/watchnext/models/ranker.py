@@ -1,0 +1,91 @@
+"""Ranking: weighted logistic regression on a ReLU trunk; e^logit is the expected watch time (paper, section 4).
+
+One video embedding serves the impressed video, the last watched videos and the seed video (section 4.1: one id space,
+one embedding). A second head on the same trunk tells the probability of a long view, for measuring and explaining.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from watchnext.models.config import RankerConfig
+from watchnext.models.layers import context_embeddings, pool, relu_stack, sized_embedding, width_of
+
+__all__ = ["Ranker", "RankerConfig"]
+
+SHAPES = 3  # of a continuous feature: x̃, x̃², √x̃
+
+
+class Ranker(nn.Module):
+    """Scores the candidates of a `features.batches.ranker_batch`."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes = config.sizes
+        self.video_embedding = sized_embedding(sizes.ranking_videos)  # of impressed, last watched and seed videos
+        self.channel_embedding = sized_embedding(sizes.channels)
+        self.topic_embedding = sized_embedding(sizes.topics)
+        self.language_embedding = sized_embedding(sizes.languages)
+        self.token_embedding = sized_embedding(sizes.search_tokens)
+        self.context_embeddings = context_embeddings(sizes)
+        videos = 3 * width_of(self.video_embedding)
+        content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
+        user = width_of(self.token_embedding, self.context_embeddings)
+        inputs = videos + content + user + SHAPES * config.continuous
+        self.trunk = relu_stack(inputs, config.hidden)
+        last = config.hidden[-1] if config.hidden else inputs
+        self.watch_time = nn.Linear(last, 1)
+        self.long_view = nn.Linear(last, 1)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logit of watch time and logit of a long view, each `[candidates]`."""
+        trunk = self.trunk(self._inputs(batch))
+        return self.watch_time(trunk).squeeze(1), self.long_view(trunk).squeeze(1)
+
+    def expected_seconds(self, batch: dict[str, Tensor]) -> Tensor:
+        """e^logit, the odds of the weighted regression: seconds of watch time per impression, `[candidates]`."""
+        logit, _ = self.forward(batch)
+        return logit.exp()
+
+    def start_at(self, mean_seconds: float, long_view_rate: float) -> None:
+        """Set the heads' biases to what is known before training: the means of the training set."""
+        if mean_seconds <= 0 or not 0 < long_view_rate < 1:
+            raise ValueError(
+                f"mean {mean_seconds} s and long-view rate {long_view_rate} came; wanted > 0 and in (0, 1)"
+            )
+        with torch.no_grad():
+            self.watch_time.bias.fill_(math.log(mean_seconds))
+            self.long_view.bias.fill_(math.log(long_view_rate / (1 - long_view_rate)))
+
+    def contributions(self, batch: dict[str, Tensor]) -> Tensor:
+        """Gradient × input of the watch-time logit: `[candidates, features]`, the three shapes of a feature summed."""
+        continuous = batch["continuous"].detach().clone().requires_grad_()
+        with torch.enable_grad():
+            logit, _ = self.forward({**batch, "continuous": continuous})
+            (gradient,) = torch.autograd.grad(logit.sum(), continuous)
+        product = (gradient * continuous).detach()
+        return product.view(len(product), SHAPES, self.config.continuous).sum(dim=1)
+
+    def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
+        of_user = torch.cat(
+            [
+                pool(self.video_embedding, batch["history"]),
+                self.video_embedding(batch["seed"]),
+                pool(self.token_embedding, batch["query_tokens"]),
+                *(table(batch[name]) for name, table in self.context_embeddings.items()),
+            ],
+            dim=1,
+        )
+        return torch.cat(
+            [
+                of_user[batch["user"]],
+                self.video_embedding(batch["video"]),
+                self.channel_embedding(batch["channel"]),
+                pool(self.topic_embedding, batch["topics"]),
+                self.language_embedding(batch["language"]),
+                batch["continuous"],
+            ],
+            dim=1,
+        )

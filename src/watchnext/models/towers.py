@@ -1,0 +1,73 @@
+"""Candidate generation: a user tower and a video tower whose inner product is the logit of the next watch.
+
+Paper, section 3: averaged embeddings of watches and search tokens beside demographics, time and example age, through a
+ReLU tower. Ours adds a video tower: the id embedding, which the history shares, plus a content part from channel,
+topics, language and length. A video without an id (cold or rare) is its content part alone.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from watchnext.features.spec import TOWER_FEATURES
+from watchnext.models.config import TowerConfig
+from watchnext.models.layers import Bag, context_embeddings, embedding, pool, relu_stack, sized_embedding, width_of
+
+__all__ = ["TowerConfig", "TwoTower"]
+
+LENGTH_FEATURES = 2  # log of the video's length and its square (`batches.video_batch`)
+
+
+class TwoTower(nn.Module):
+    """Both towers; batches are those of `features.batches` as tensors."""
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes, dim = config.sizes, config.embedding_dim
+        self.video_embedding = embedding(sizes.videos, dim)  # of the history and of the video tower
+        self.channel_embedding = sized_embedding(sizes.channels)
+        self.topic_embedding = sized_embedding(sizes.topics)
+        self.language_embedding = sized_embedding(sizes.languages)
+        self.token_embedding = sized_embedding(sizes.search_tokens)
+        self.context_embeddings = context_embeddings(sizes)
+        self.history_bag = Bag(dim, config.pooling)
+        self.token_bag = Bag(self.token_embedding.embedding_dim, config.pooling)
+        bags = width_of(self.video_embedding, self.channel_embedding, self.topic_embedding, self.token_embedding)
+        inputs = bags + width_of(self.context_embeddings) + len(TOWER_FEATURES)
+        self.user_tower = relu_stack(inputs, config.hidden)
+        self.user_vector = nn.Linear(config.hidden[-1] if config.hidden else inputs, dim)
+        content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
+        self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
+
+    def user(self, batch: dict[str, Tensor]) -> Tensor:
+        """User vectors `[users, dim]` of a `tower_batch`."""
+        parts = [
+            self.history_bag(self.video_embedding, batch["history"]),
+            pool(self.channel_embedding, batch["history_channels"]),
+            pool(self.topic_embedding, batch["history_topics"]),
+            self.token_bag(self.token_embedding, batch["search_tokens"]),
+            *(table(batch[name]) for name, table in self.context_embeddings.items()),
+            batch["continuous"],
+        ]
+        vector: Tensor = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
+        return vector
+
+    def videos(self, batch: dict[str, Tensor]) -> Tensor:
+        """Video vectors `[videos, dim]` of a `video_batch`; in training, some go without their id part."""
+        ids = self.video_embedding(batch["embedding"])
+        if self.training and self.config.id_dropout:
+            kept = torch.rand(len(ids), 1, device=ids.device) >= self.config.id_dropout
+            ids = ids * kept
+        vectors: Tensor = ids + self.content(batch)
+        return vectors
+
+    def content(self, batch: dict[str, Tensor]) -> Tensor:
+        """The content part alone, `[videos, dim]`: what a cold video's vector is."""
+        parts = [
+            self.channel_embedding(batch["channel"]),
+            pool(self.topic_embedding, batch["topics"]),
+            self.language_embedding(batch["language"]),
+            batch["length"],
+        ]
+        vector: Tensor = self.content_tower(torch.cat(parts, dim=1))
+        return vector
