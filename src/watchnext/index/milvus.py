@@ -11,6 +11,7 @@ video row. A collection is written once; nothing updates it in place.
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -68,7 +69,7 @@ class VideoIndex:
                 {"row": int(row), "vector": vector}
                 for row, vector in zip(rows[start:stop], vectors[start:stop], strict=True)
             ]
-            self._call("insert", collection, lambda client, data=batch: client.insert(collection, data))
+            self._call("insert", collection, partial(_insert, collection, batch))
         self._call("flush", collection, lambda client: client.flush(collection, timeout=WRITE_TIMEOUT_S))
         self.load(collection)
 
@@ -205,3 +206,7 @@ def _create(client: MilvusClient, collection: str, dim: int) -> Any:
     return client.create_collection(
         collection, schema=schema, index_params=index, consistency_level="Strong", timeout=WRITE_TIMEOUT_S
     )
+
+
+def _insert(collection: str, batch: list[dict[str, Any]], client: MilvusClient) -> Any:
+    return client.insert(collection, batch, timeout=WRITE_TIMEOUT_S)

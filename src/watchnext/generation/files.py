@@ -1,0 +1,97 @@
+"""Files under one fsspec URL (folder, PVC, S3): whole writes only, so that a reader never sees half a file.
+
+>>> files = Files("memory://doc")
+>>> files.write("a/b.json", b"{}")
+>>> files.read("a/b.json"), files.folders("")
+(b'{}', ['a'])
+"""
+
+import os
+import secrets
+from pathlib import PurePosixPath
+from typing import Final
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+_TEMPORARY: Final = ".tmp"
+
+
+class Files:
+    """Byte files by path relative to `url`."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return bytes(self._fs.cat_file(self._at(path)))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace a file atomically: on a folder by renaming a finished one, on an object store by a single put."""
+        target = self._at(path)
+        if not isinstance(self._fs, LocalFileSystem):
+            self._fs.pipe_file(target, data)
+            return
+        os.replace(_finished(target, data), target)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a file only where there is none; false where there is one (the store decides between two writers)."""
+        target = self._at(path)
+        try:
+            if not isinstance(self._fs, LocalFileSystem):
+                self._fs.pipe_file(target, data, mode="create")
+                return True
+            temporary = _finished(target, data)
+            try:
+                os.link(temporary, target)
+            finally:
+                os.remove(temporary)
+        except FileExistsError:
+            return False
+        return True
+
+    def delete(self, path: str) -> None:
+        """Remove a file; no error where there is none."""
+        try:
+            self._fs.rm_file(self._at(path))
+        except FileNotFoundError:
+            return
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return bool(self._fs.exists(self._at(path)))
+
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders in a folder, sorted; none where it does not exist."""
+        return self._names(path, "directory")
+
+    def names(self, path: str) -> list[str]:
+        """Names of the finished files in a folder, sorted; none where it does not exist."""
+        return [name for name in self._names(path, "file") if not name.endswith(_TEMPORARY)]
+
+    def _names(self, path: str, kind: str) -> list[str]:
+        try:
+            entries = self._fs.ls(self._at(path), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == kind)
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}".rstrip("/")
+
+
+def _finished(target: str, data: bytes) -> str:
+    """A complete, synced temporary file beside `target`."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    temporary = f"{target}.{secrets.token_hex(4)}{_TEMPORARY}"
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary

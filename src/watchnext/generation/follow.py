@@ -1,0 +1,208 @@
+"""The follower: keeps what one serving process has loaded in step with the pointer.
+
+It loads what is live, what is staged, and what was live before; it acknowledges a staged generation by naming it among
+what is loaded, refuses one that does not load (with the reason, so that the publisher fails at once), and switches when
+the pointer moves. The generation that was served until then stays loaded, so that a rollback is a change of a variable.
+
+>>> store = GenerationStore.open(settings)                                              # doctest: +SKIP
+>>> with Follower(store, replica_name("retrieval"), store.load) as follower:            # doctest: +SKIP
+...     follower.wait(30).videos
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from watchnext.errors import NoGenerationError
+from watchnext.generation.manifest import Pointer, Replica, Target
+from watchnext.generation.store import GenerationStore
+
+HEARTBEAT_S: Final = 2.0  # a fifth of the store's REPLICA_TTL_MS
+RETRY_S: Final = 5.0  # between attempts to load what is live and does not load
+
+Loaded = TypeVar("Loaded")
+log = structlog.get_logger()
+
+
+def replica_name(role: str) -> str:
+    """A name for this process, unique among replicas: role, host and process id."""
+    return f"{role}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _forget(loaded: object) -> None:
+    """Unloading is letting go."""
+
+
+class Follower(Generic[Loaded]):
+    """Two threads: one polls and loads, one keeps the heartbeat while a load takes its time."""
+
+    def __init__(
+        self,
+        store: GenerationStore,
+        name: str,
+        load: Callable[[str, int], Loaded],
+        *,
+        unload: Callable[[Loaded], None] = _forget,
+        poll_s: float = 0.5,
+    ):
+        """A follower that is not started yet.
+
+        Args:
+            store: where the pointer is.
+            name: of this replica, unique (`replica_name`).
+            load: makes the served object of a generation and overlay; raises where it cannot be served.
+            unload: called with an object that is neither live, staged nor previous any more.
+            poll_s: seconds between looks at the pointer.
+        """
+        self._store = store
+        self._name = name
+        self._load = load
+        self._unload = unload
+        self._poll_s = poll_s
+        self._loaded: dict[Target, Loaded] = {}
+        self._refused: dict[Target, str] = {}
+        self._retry_at: dict[Target, float] = {}
+        self._live: Target | None = None
+        self._attempt = ""
+        self._state = threading.Lock()  # over the fields above
+        self._telling = threading.Lock()  # one writer of the replica file at a time, so that the newest state wins
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._follow, name=f"follow-{name}", daemon=True),
+            threading.Thread(target=self._beat, name=f"heartbeat-{name}", daemon=True),
+        ]
+
+    def current(self) -> Loaded | None:
+        """What is live and loaded; none before the first generation is."""
+        with self._state:
+            return self._loaded[self._live] if self._live else None
+
+    def get(self, generation: str, overlay: int) -> Loaded | None:
+        """A loaded generation and overlay, live or not."""
+        with self._state:
+            return self._loaded.get(Target(generation, overlay))
+
+    def refused(self) -> dict[str, str]:
+        """What did not load, and why."""
+        with self._state:
+            return {str(target): reason for target, reason in self._refused.items()}
+
+    def wait(self, timeout_s: float) -> Loaded:
+        """The live object, once it is loaded.
+
+        Raises:
+            NoGenerationError: nothing was published, or it did not load, within `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (loaded := self.current()) is None:
+            if time.monotonic() > deadline:
+                self._store.live()  # raises the better error where nothing was published
+                reasons = "; ".join(f"{target}: {reason}" for target, reason in self.refused().items())
+                raise NoGenerationError(f"nothing is loaded after {timeout_s:g} s ({reasons or 'still loading'})")
+            time.sleep(self._poll_s / 5)
+        return loaded
+
+    def __enter__(self) -> "Follower[Loaded]":
+        """Start to follow."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, and leave the list of replicas."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._store.forget_replica(self._name)
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._step(self._store.pointer())
+            except Exception:  # the store may be away: what is loaded goes on being served
+                log.exception("generation.follow_failed", replica=self._name)
+            self._stop.wait(self._poll_s)
+
+    def _beat(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._tell()
+            except Exception:
+                log.exception("generation.heartbeat_failed", replica=self._name)
+            self._stop.wait(HEARTBEAT_S)
+
+    def _step(self, pointer: Pointer) -> None:
+        changed = False
+        if pointer.staged and pointer.attempt != self._attempt:
+            self._retry_at.pop(pointer.staged, None)
+        wanted = [target for target in (pointer.live, pointer.staged, pointer.previous) if target]
+        for target in wanted:
+            if target not in self._loaded and time.monotonic() >= self._retry_at.get(target, 0.0):
+                self._try(target, for_good=target == pointer.staged)
+                changed = True
+            if target == pointer.live and target in self._loaded and target != self._live:
+                self._switch(target)
+                changed = True
+        if pointer.attempt != self._attempt:
+            self._attempt = pointer.attempt
+            changed = True
+        for target in [target for target in self._loaded if target not in wanted and target != self._live]:
+            self._drop(target)
+            changed = True
+        for target in [target for target in self._refused if target not in wanted]:
+            with self._state:
+                del self._refused[target]
+            self._retry_at.pop(target, None)
+            changed = True
+        if changed:
+            self._tell()
+
+    def _try(self, target: Target, *, for_good: bool) -> None:
+        """Load `target`, or remember why it does not load; a refusal of a staged one is final."""
+        started = time.monotonic()
+        try:
+            loaded = self._load(target.generation, target.overlay)
+        except Exception as error:  # whatever a load raises is a refusal, told to the publisher
+            log.exception("generation.refused", replica=self._name, target=str(target))
+            with self._state:
+                self._refused[target] = f"{type(error).__name__}: {error}"
+            self._retry_at[target] = float("inf") if for_good else time.monotonic() + RETRY_S
+            return
+        with self._state:
+            self._loaded[target] = loaded
+            self._refused.pop(target, None)
+        seconds = round(time.monotonic() - started, 3)
+        log.info("generation.loaded", replica=self._name, target=str(target), seconds=seconds)
+
+    def _switch(self, target: Target) -> None:
+        with self._state:
+            self._live = target
+        log.info("generation.live", replica=self._name, target=str(target))
+
+    def _drop(self, target: Target) -> None:
+        with self._state:
+            loaded = self._loaded.pop(target)
+        try:
+            self._unload(loaded)
+        except Exception:  # it is out of use already; what is left of it must not stop the follower
+            log.exception("generation.unload_failed", replica=self._name, target=str(target))
+
+    def _tell(self) -> None:
+        with self._telling:
+            with self._state:
+                replica = Replica(
+                    name=self._name,
+                    at=self._store.clock.now_ms(),
+                    attempt=self._attempt,
+                    loaded=list(self._loaded),
+                    refused={str(target): reason for target, reason in self._refused.items()},
+                )
+            self._store.write_replica(replica)

@@ -1,0 +1,157 @@
+"""Refresh the index between two trainings: overlay r + 1 of the live generation, with new videos and fresh counters.
+
+New videos get rows after the last one and a vector from the content part of the video tower, their id part being zero.
+Changed videos get their new attributes and vector. No weight changes and no row is renumbered.
+
+>>> refresh_index(store, settings, catalog_rows, counter_rows, as_of_ms).live           # doctest: +SKIP
+Target(generation='0123456789abcdef', overlay=1)
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from watchnext.contracts.rows import FeatureRow, VideoCatalog, VideoCounters
+from watchnext.errors import GenerationError
+from watchnext.features.videos import VideoTable
+from watchnext.features.vocabulary import Vocabularies, Vocabulary
+from watchnext.generation.bundle import Bundle, Probe, VideoSide, video_files
+from watchnext.generation.lock import publishing
+from watchnext.generation.manifest import FileEntry, Pointer
+from watchnext.generation.popular import ALL_COUNTRIES, popular_rows
+from watchnext.generation.publish import publish, quiet
+from watchnext.generation.store import GenerationStore
+from watchnext.generation.vectors import user_vectors, video_vectors
+from watchnext.generation.verify import expected_top
+from watchnext.settings import Settings
+
+WRITE_LOCK_S: Final = 600.0
+_NOTHING: Final = Vocabulary(())  # an overlay's own embeddings: it has none
+
+log = structlog.get_logger()
+
+
+def refresh_interval_floor(at_ms: int, settings: Settings) -> int:
+    """`at_ms` floored to the refresh interval: the time as of which serving, and so training, sees video counters.
+
+    >>> refresh_interval_floor(7_300_000, Settings())
+    7200000
+    """
+    interval_ms = int(settings.generations.refresh_minutes * 60_000)
+    return at_ms // interval_ms * interval_ms
+
+
+def refresh_index(
+    store: GenerationStore,
+    settings: Settings,
+    catalog: Iterable[VideoCatalog],
+    counters: Iterable[VideoCounters],
+    as_of_ms: int,
+    *,
+    say: Callable[[str], None] = quiet,
+) -> Pointer:
+    """Make and publish the next overlay; where nothing has changed the pointer stays.
+
+    Args:
+        store: its live generation is refreshed.
+        settings: the refresh interval, Milvus, and what publishing needs.
+        catalog: every video of the feature store.
+        counters: the same videos' counters; one without has none.
+        as_of_ms: now; counters decay to it floored to the refresh interval.
+        say: told of each step.
+
+    Returns:
+        The pointer after the publish.
+
+    Raises:
+        NoGenerationError: nothing is live.
+        GenerationError: the catalogue lacks a live video, or the overlay does not verify or publish.
+        VectorIndexError: Milvus is down.
+    """
+    live = store.live()
+    base = store.load(live.generation, live.overlay)
+    say(f"refreshing {live}: {base.manifest.videos} videos")
+    side = _refreshed(base, _columns(catalog), _columns(counters), refresh_interval_floor(as_of_ms, settings))
+    contents = video_files(side)
+    if all(base.manifest.files.get(name) == FileEntry.of(data) for name, data in contents.items()):
+        log.info("generation.unchanged", target=str(live))
+        return store.pointer()
+    with publishing(store.files, store.clock, hold_s=WRITE_LOCK_S):
+        manifest = store.write_overlay(
+            base.manifest,
+            max((0, *store.overlays(live.generation))) + 1,
+            contents,
+            videos=len(side.vectors) - 1,
+            counters_at=side.videos.counters_at_ms,
+        )
+    added = manifest.videos - base.manifest.videos
+    log.info("generation.overlay_built", target=str(manifest.target), added=added)
+    say(f"built {manifest.target}: {added} new videos")
+    return publish(store, manifest.generation, manifest.overlay, settings, say=say)
+
+
+def _refreshed(
+    base: Bundle, catalog: Mapping[str, Mapping[str, Any]], counters: Mapping[str, Mapping[str, Any]], at_ms: int
+) -> VideoSide:
+    """The video side as of `at_ms`."""
+    vocabularies = dataclasses.replace(base.vocabularies, videos=base.vocabularies.videos.extended(sorted(catalog)))
+    videos = _table(base.videos, catalog, counters, vocabularies, at_ms)
+    stale = np.flatnonzero(_content_differs(base.videos, videos))
+    vectors = np.zeros((len(videos), base.vectors.shape[1]), np.float32)
+    vectors[: len(base.vectors)] = base.vectors
+    if len(stale):
+        vectors[stale] = video_vectors(base.tower, videos, stale)
+    users = user_vectors(base.tower, vocabularies, videos, base.probes)
+    expected = expected_top(users, vectors, videos)
+    return VideoSide(
+        vocabularies=vocabularies,
+        videos=videos,
+        vectors=vectors,
+        probes=[Probe(probe.row, probe.context, top) for probe, top in zip(base.probes, expected, strict=True)],
+        popular={**base.popular, ALL_COUNTRIES: popular_rows(videos, {})[ALL_COUNTRIES]},
+    )
+
+
+def _table(
+    base: VideoTable,
+    catalog: Mapping[str, Mapping[str, Any]],
+    counters: Mapping[str, Mapping[str, Any]],
+    vocabularies: Vocabularies,
+    at_ms: int,
+) -> VideoTable:
+    """The table of all videos; only videos that were trained on keep an embedding."""
+    try:
+        table = VideoTable.build(catalog, counters, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
+    except ValueError as error:
+        raise GenerationError(
+            f"the feature store cannot refresh the live generation: {error} (is the stream caught up? `watchnext "
+            "status`; a store that lost rows is filled again by the recovery drill in docs/stream.md)"
+        ) from error
+    cold = len(table) - len(base)
+    return dataclasses.replace(
+        table,
+        embedding=np.pad(base.embedding, (0, cold)),
+        ranking_embedding=np.pad(base.ranking_embedding, (0, cold)),
+    )
+
+
+def _content_differs(before: VideoTable, after: VideoTable) -> NDArray[np.bool_]:
+    """Which rows of `after` are new, or differ in what the video tower reads."""
+    differs = np.ones(len(after), bool)
+    known = slice(0, len(before))
+    differs[known] = (
+        (before.channel != after.channel[known])
+        | (before.topics != after.topics[known]).any(axis=1)
+        | (before.language != after.language[known])
+        | (before.seconds != after.seconds[known])
+    )
+    return differs
+
+
+def _columns(rows: Iterable[FeatureRow]) -> dict[str, dict[str, Any]]:
+    return {row.entity_id: msgspec.structs.asdict(row) for row in rows}

@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from watchnext.generation.files import Files
+
+
+@pytest.fixture(params=["folder", "object store"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    return Files(str(tmp_path / "store") if request.param == "folder" else f"memory://{tmp_path}")
+
+
+def test_written_files_are_read_and_named(files: Files):
+    files.write("a/one.json", b"1")
+    files.write("a/two.json", b"2")
+    files.write("a/one.json", b"3")
+    files.write("b/c/deep", b"")
+    assert files.read("a/one.json") == b"3"
+    assert files.names("a") == ["one.json", "two.json"]
+    assert files.folders("") == ["a", "b"]
+    assert files.exists("a/two.json")
+    assert not files.exists("a/three.json")
+
+
+def test_an_absent_folder_is_empty(files: Files):
+    assert files.names("nowhere") == []
+    assert files.folders("") == []
+    with pytest.raises(FileNotFoundError):
+        files.read("nowhere/file")
+
+
+def test_only_the_first_creates(files: Files):
+    assert files.create("lock", b"mine")
+    assert not files.create("lock", b"theirs")
+    assert files.read("lock") == b"mine"
+    files.delete("lock")
+    files.delete("lock")
+    assert files.create("lock", b"theirs")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    files = Files(str(tmp_path))
+    files.write("live.json", b"old")
+
+    def full_disk(_descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        files.write("live.json", b"new")
+    assert files.read("live.json") == b"old"
+    assert files.names("") == ["live.json"]

@@ -1,0 +1,173 @@
+"""The follower against a store in memory: real threads, real pointer, a load that returns a word."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from watchnext.clock import FixedClock
+from watchnext.errors import GenerationError, NoGenerationError
+from watchnext.generation import follow
+from watchnext.generation.follow import Follower
+from watchnext.generation.manifest import Pointer, Replica, Target
+from watchnext.generation.store import REPLICA_TTL_MS, GenerationStore
+
+A, B, C = Target("a"), Target("b", 1), Target("c")
+
+
+class Loader:
+    """Loads words, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.loads: list[str] = []
+        self.unloads: list[str] = []
+        self.broken: set[Target] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def load(self, generation: str, overlay: int) -> str:
+        target = Target(generation, overlay)
+        self.loads.append(str(target))
+        assert self.gate.wait(10)
+        if target in self.broken:
+            raise GenerationError("tower.safetensors is torn")
+        return str(target)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> GenerationStore:
+    return GenerationStore(f"memory://{tmp_path}")
+
+
+@pytest.fixture
+def loader() -> Loader:
+    return Loader()
+
+
+def follower(store: GenerationStore, loader: Loader) -> Follower[str]:
+    return Follower(store, "r1", loader.load, unload=loader.unloads.append, poll_s=0.01)
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true within 10 s"
+        time.sleep(0.01)
+
+
+def test_the_live_generation_is_loaded_and_switched(store: GenerationStore, loader: Loader):
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        assert following.wait(10) == "a.0"
+        store.write_pointer(Pointer(generation="b", overlay=1, previous=A))
+        eventually(lambda: following.current() == "b.1")
+        assert following.get("a", 0) == "a.0"  # for a rollback
+        store.write_pointer(Pointer(generation="a", previous=B))
+        eventually(lambda: following.current() == "a.0")
+    assert loader.loads == ["a.0", "b.1"]
+    assert loader.unloads == []
+
+
+def test_a_staged_generation_is_loaded_and_acknowledged_but_not_served(store: GenerationStore, loader: Loader):
+    store.write_pointer(Pointer(generation="a", staged=B, attempt="t1"))
+    with follower(store, loader) as following:
+        eventually(lambda: any(replica.acknowledges(B, "t1") for replica in store.replicas()))
+        assert following.current() == "a.0"
+
+
+def test_the_third_oldest_is_unloaded(store: GenerationStore, loader: Loader):
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        following.wait(10)
+        store.write_pointer(Pointer(generation="b", overlay=1, previous=A))
+        eventually(lambda: following.current() == "b.1")
+        store.write_pointer(Pointer(generation="c", previous=B))
+        eventually(lambda: loader.unloads == ["a.0"])
+        assert following.current() == "c.0"
+        assert following.get("a", 0) is None
+
+
+def test_a_torn_staged_generation_is_refused_with_the_reason(store: GenerationStore, loader: Loader):
+    loader.broken.add(B)
+    store.write_pointer(Pointer(generation="a", staged=B, attempt="t1"))
+    with follower(store, loader) as following:
+        eventually(lambda: any(replica.refusal(B, "t1") for replica in store.replicas()))
+        assert "tower.safetensors is torn" in store.replicas()[0].refusal(B, "t1")
+        assert following.current() == "a.0"
+        time.sleep(0.1)
+        assert loader.loads.count("b.1") == 1  # one answer an attempt
+
+        loader.broken.clear()
+        store.write_pointer(Pointer(generation="a", staged=B, attempt="t2"))
+        eventually(lambda: any(replica.acknowledges(B, "t2") for replica in store.replicas()))
+        assert following.refused() == {}
+
+
+def test_a_live_generation_that_does_not_load_is_tried_again(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(follow, "RETRY_S", 0.05)
+    loader.broken.add(B)
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        following.wait(10)
+        store.write_pointer(Pointer(generation="b", overlay=1, previous=A))
+        eventually(lambda: loader.loads.count("b.1") >= 2)
+        assert following.current() == "a.0"  # what is loaded goes on being served
+        loader.broken.clear()
+        eventually(lambda: following.current() == "b.1")
+
+
+def test_a_torn_pointer_does_not_stop_what_is_served(store: GenerationStore, loader: Loader):
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        following.wait(10)
+        store.files.write("live.json", b"{")
+        time.sleep(0.1)
+        assert following.current() == "a.0"
+        store.write_pointer(Pointer(generation="c", previous=A))
+        eventually(lambda: following.current() == "c.0")
+
+
+def test_the_heart_beats_while_a_load_takes_its_time(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(follow, "HEARTBEAT_S", 0.01)
+    loader.gate.clear()
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        eventually(lambda: loader.loads == ["a.0"])
+        first = store.replicas()[0].at
+        eventually(lambda: store.replicas()[0].at > first)
+        assert following.current() is None
+        loader.gate.set()
+        following.wait(10)
+
+
+def test_a_stopped_follower_is_no_replica(store: GenerationStore, loader: Loader):
+    with follower(store, loader):
+        eventually(lambda: [replica.name for replica in store.replicas()] == ["r1"])
+    assert store.replicas() == ()
+
+
+def test_a_replica_is_dead_when_its_heartbeat_is_old(tmp_path: Path):
+    store = GenerationStore(f"memory://{tmp_path}", clock=FixedClock(100_000))
+    store.write_replica(Replica(name="fresh", at=100_000 - REPLICA_TTL_MS))
+    store.write_replica(Replica(name="killed", at=100_000 - REPLICA_TTL_MS - 1))
+    assert [replica.name for replica in store.replicas()] == ["fresh"]
+
+
+def test_waiting_without_a_generation_says_what_to_do(store: GenerationStore, loader: Loader):
+    with follower(store, loader) as following, pytest.raises(NoGenerationError, match="watchnext pipeline run"):
+        following.wait(0.05)
+
+
+def test_waiting_for_a_generation_that_does_not_load_says_why(store: GenerationStore, loader: Loader):
+    loader.broken.add(A)
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        eventually(lambda: following.refused() != {})
+        with pytest.raises(NoGenerationError, match=r"a\.0: GenerationError: tower\.safetensors is torn"):
+            following.wait(0.05)
