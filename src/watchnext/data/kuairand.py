@@ -1,0 +1,160 @@
+"""KuaiRand-Pure: real impressions, clicks, play times, authors, tags and surfaces of the Kuaishou app.
+
+Reads the official files (`data/log_standard_*_pure.csv` and its two tables) and the six-day slice with cut histories
+(its `SOURCE.md` tells the quirks). Every row of the log is an impression; a clicked one is also a watch, stamped alike.
+What was played without a click is no watch. The untimed history of the slice becomes watches with the surface
+`derived-history`, which fill the history and label nothing.
+
+>>> KuaiRand(Path("KuaiRand-Pure"), clock=SystemClock(), users=1_000).describe().counts       # doctest: +SKIP
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from watchnext.clock import Clock
+from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, WatchEvent
+from watchnext.contracts.names import Topic
+from watchnext.data.kuairand_files import KuaiRandFiles, read_history, read_impressions, read_users, read_videos
+from watchnext.data.records import DERIVED_SURFACE, Description, Record, in_time_order, keep_users
+from watchnext.data.tables import Dropped, rows_of
+
+NAME: Final = "kuairand"
+COUNTRY: Final = "CN"
+SEED_SPACING_MS: Final = 600_000  # seed watches end ten minutes apart, the last at last_time_ms
+LONG_VIEW_SECONDS: Final = 18.0  # KuaiRand's long_view: played to the end, or 18 s of a longer video
+
+DERIVED: Final = {
+    "watches without a click": "none: what was played without is_click is left out, and its label is 0 seconds",
+    "watch_seconds": "play_time_ms, capped at the length of the video (loops)",
+    "completed": "long_view of the log",
+    "video_seconds": "the median of all lengths where the table has none",
+    "position": "0; the rows of one user and moment are one list, counted in the order of the file",
+    "country": COUNTRY,
+    "history": f"the slice's long views before its first day, untimed there: seed watches ending at last_time_ms, ten "
+    f"minutes apart, of 18 s or the whole video, completed, surface {DERIVED_SURFACE}; never a label",
+}
+
+
+class KuaiRand:
+    """KuaiRand-Pure as events; `users` keeps the first users by hash (0: all)."""
+
+    name = NAME
+
+    def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
+        self._files = KuaiRandFiles.find(folder)
+        self._dropped: Dropped = Dropped()
+        self._videos = read_videos(self._files.videos, self._dropped)
+        people = read_users(self._files.users, self._dropped)
+        shown = read_impressions(self._files, self._videos, people, clock.now_ms(), self._dropped)
+        self.last_ms = int(shown["ended_ms"].max())
+        kept = keep_users(shown["user_id"], users)
+        shown = shown[shown["user_id"].isin(kept)]
+        self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())
+        self._people = people[people["user_id"].isin(kept)]
+        self._seeds = self._seed_watches(kept)
+
+    def catalog(self) -> Iterator[CatalogEvent]:
+        """All videos; the data has no titles and no languages."""
+        for video in rows_of(self._videos):
+            yield CatalogEvent(
+                video_id=video.video_id,
+                channel_id=video.author_id,
+                topics=video.tags,
+                uploaded_at=video.uploaded_ms,
+                video_seconds=video.seconds,
+            )
+
+    def profiles(self) -> Iterator[ProfileEvent]:
+        """All kept users; the data has no age and no gender."""
+        for user in rows_of(self._people):
+            yield ProfileEvent(user_id=user.user_id, country=COUNTRY)
+
+    def events(self) -> Iterator[Record]:
+        """Seed watches, impressions and watches, by the time at which they become available."""
+        return in_time_order(self._impressions(), self._watched(), self._seeded())
+
+    def describe(self) -> Description:
+        """Counts and the rules."""
+        first_shown = int(self._shown["time_ms"].min())
+        return Description(
+            name=NAME,
+            source=f"KuaiRand-Pure (Gao et al., CIKM 2022; CC BY-SA 4.0) in {self._files.folder}",
+            counts={
+                "users": len(self._people),
+                "videos": len(self._videos),
+                "impressions": len(self._shown),
+                "watches": int(self._shown["is_click"].sum()),
+                "seed watches": len(self._seeds),
+            },
+            first_ms=min(first_shown, int(self._seeds["started_ms"].min())) if len(self._seeds) else first_shown,
+            last_ms=int(self._shown["ended_ms"].max()),
+            derived=DERIVED,
+            dropped=dict(self._dropped),
+        )
+
+    def _impressions(self) -> Iterator[Record]:
+        for row in rows_of(self._shown):
+            request = f"kr-{row.user_id}-{row.time_ms}"
+            yield (
+                Topic.IMPRESSION,
+                ImpressionEvent(
+                    event_id=f"{request}-i{row.position}",
+                    request_id=request,
+                    user_id=row.user_id,
+                    video_id=row.video_id,
+                    position=row.position,
+                    shown_at=row.time_ms,
+                    surface=row.surface,
+                ),
+            )
+
+    def _watched(self) -> Iterator[Record]:
+        clicked = self._shown[self._shown["is_click"]].sort_values("ended_ms", kind="stable")
+        for row in rows_of(clicked):
+            request = f"kr-{row.user_id}-{row.time_ms}"
+            yield (
+                Topic.WATCH,
+                WatchEvent(
+                    event_id=f"{request}-w{row.position}",
+                    user_id=row.user_id,
+                    video_id=row.video_id,
+                    started_at=row.time_ms,
+                    watch_seconds=(row.ended_ms - row.time_ms) / 1000,
+                    video_seconds=row.seconds,
+                    completed=row.long_view,
+                    country=COUNTRY,
+                    surface=row.surface,
+                    request_id=request,
+                ),
+            )
+
+    def _seeded(self) -> Iterator[Record]:
+        for row in rows_of(self._seeds):
+            yield (
+                Topic.WATCH,
+                WatchEvent(
+                    event_id=f"kr-{row.user_id}-h{row.nth}",
+                    user_id=row.user_id,
+                    video_id=row.video_id,
+                    started_at=row.started_ms,
+                    watch_seconds=(row.ended_ms - row.started_ms) / 1000,
+                    video_seconds=row.seconds,
+                    completed=True,
+                    country=COUNTRY,
+                    surface=DERIVED_SURFACE,
+                ),
+            )
+
+    def _seed_watches(self, kept: set[str]) -> pd.DataFrame:
+        """One row a long view of the untimed history, sorted by its derived end."""
+        if self._files.history is None:
+            return pd.DataFrame(columns=["user_id", "video_id", "nth", "started_ms", "ended_ms", "seconds"])
+        history = read_history(self._files.history, self._videos, self._dropped)
+        seeds = history[history["user_id"].isin(kept)]
+        seconds = seeds["video_id"].map(self._videos.set_index("video_id")["seconds"])
+        ended = seeds["last_time_ms"] - seeds["from_end"] * SEED_SPACING_MS
+        started = ended - (seconds.clip(upper=LONG_VIEW_SECONDS) * 1000).round().astype("int64")
+        return seeds.assign(seconds=seconds, started_ms=started, ended_ms=ended).sort_values("ended_ms", kind="stable")

@@ -1,0 +1,88 @@
+"""What a data set is: a catalogue, profiles, and events in the order in which they become available.
+
+A data set speaks through the events of `watchnext.contracts.events` and nothing else; `watchnext replay` sends them.
+Times are the data's own; the shift to today is `watchnext.data.replay`'s.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from watchnext.contracts.events import CatalogEvent, Event, ProfileEvent
+from watchnext.contracts.names import Topic
+
+# Surface of a watch whose time is not known: it fills the history and is never a label (`data.labels` leaves it out).
+DERIVED_SURFACE: Final = "derived-history"
+
+Record = tuple[Topic, Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What `watchnext data show` prints. Times are epoch ms, unshifted."""
+
+    name: str
+    source: str  # where the data comes from
+    counts: dict[str, int]  # users, videos, watches, impressions, ...
+    first_ms: int
+    last_ms: int
+    derived: dict[str, str] = field(default_factory=dict)  # what is not in the data, to the rule that made it
+    dropped: dict[str, int] = field(default_factory=dict)  # "file: why" to the rows left out
+
+
+class Dataset(Protocol):
+    """A source of events. Iterating twice gives the same events."""
+
+    @property
+    def name(self) -> str:
+        """The name that `open_dataset` knows."""
+        ...
+
+    @property
+    def last_ms(self) -> int:
+        """The time at which the last event of the whole data set becomes available, whatever users are kept."""
+        ...
+
+    def catalog(self) -> Iterator[CatalogEvent]:
+        """Videos known before the first event."""
+        ...
+
+    def profiles(self) -> Iterator[ProfileEvent]:
+        """Users known before the first event."""
+        ...
+
+    def events(self) -> Iterator[Record]:
+        """Everything else, sorted by `at_ms`."""
+        ...
+
+    def describe(self) -> Description:
+        """Counts, times, what is derived and by which rule, what was left out."""
+        ...
+
+
+def in_time_order(*streams: Iterable[Record]) -> Iterator[Record]:
+    """Merges streams that are each sorted by `at_ms`; at equal times the earlier argument goes first.
+
+    An impression and its watch may be stamped alike: give impressions first.
+    """
+    return heapq.merge(*streams, key=lambda record: record[1].at_ms)
+
+
+def fraction_of(*parts: object) -> float:
+    """A number in [0, 1) that depends on `parts` alone: the same on every machine and in every run.
+
+    >>> round(fraction_of("film length", 50), 4)
+    0.1448
+    """
+    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
+
+
+def keep_users(user_ids: Iterable[str], users: int) -> set[str]:
+    """The first `users` ids by hash (0: all), so that a larger sample contains the smaller one."""
+    ids = set(user_ids)
+    if users <= 0 or users >= len(ids):
+        return ids
+    return set(sorted(ids, key=lambda user_id: (fraction_of("user sample", user_id), user_id))[:users])

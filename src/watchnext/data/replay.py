@@ -1,0 +1,155 @@
+"""Replaying a data set as if it ended today: all times move by the same number of whole days.
+
+The shift is fixed at the first replay of a data set and kept in `<home>/replay.json`, so that a second replay, a larger
+sample, and training months later all mean the same by "3 days ago". Whole days keep the time of day.
+
+>>> days_to_today(last_ms=0, now_ms=10 * DAY_MS + 5)
+10
+"""
+
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from watchnext.clock import DAY_MS, Clock
+from watchnext.contracts.events import (
+    CatalogEvent,
+    Event,
+    ImpressionEvent,
+    ProfileEvent,
+    SearchEvent,
+    ServedEvent,
+    WatchEvent,
+)
+from watchnext.contracts.names import Topic
+from watchnext.data.records import Dataset, Record
+from watchnext.errors import DataError
+
+_TIME_FIELD: Final[dict[type[Event], str]] = {
+    WatchEvent: "started_at",
+    SearchEvent: "searched_at",
+    ImpressionEvent: "shown_at",
+    ServedEvent: "served_at",
+    CatalogEvent: "uploaded_at",
+    ProfileEvent: "updated_at",
+}
+
+E_ = TypeVar("E_", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how much a data set was moved, and what has been sent of it."""
+
+    days: int
+    fixed_at_ms: int
+    events: int = 0  # of the last replay that reached the end
+    finished_at_ms: int = 0  # 0: none did yet
+
+    @property
+    def ms(self) -> int:
+        """The shift in milliseconds."""
+        return self.days * DAY_MS
+
+
+def days_to_today(last_ms: int, now_ms: int) -> int:
+    """Whole days after which `last_ms` is less than a day ago; 0 for data that ends in the future."""
+    return max(0, (now_ms - last_ms) // DAY_MS)
+
+
+def fix_shift(home: Path, dataset: Dataset, clock: Clock) -> Shift:
+    """The recorded shift of `dataset`; made and recorded if this is its first replay."""
+    found = recorded_shift(home, dataset.name)
+    if found is not None:
+        return found
+    now_ms = clock.now_ms()
+    shift = Shift(days=days_to_today(dataset.last_ms, now_ms), fixed_at_ms=now_ms)
+    _record(home, dataset.name, shift)
+    return shift
+
+
+def recorded_shift(home: Path, name: str) -> Shift | None:
+    """The shift of the data set `name`, or none if it was never replayed.
+
+    Raises:
+        DataError: the record cannot be read.
+    """
+    entry = _records(home).get(name)
+    return None if entry is None else Shift(**entry)
+
+
+def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock) -> Shift:
+    """Note that a replay of the whole data set was sent and acknowledged."""
+    finished = replace(shift, events=events, finished_at_ms=clock.now_ms())
+    _record(home, name, finished)
+    return finished
+
+
+def replay_events(dataset: Dataset, shift: Shift, *, limit: int = 0) -> Iterator[Record]:
+    """Catalogue, profiles, then at most `limit` (0: all) events in time order, all shifted."""
+    for video in dataset.catalog():
+        yield Topic.CATALOG, shift_event(video, shift.ms)
+    for profile in dataset.profiles():
+        yield Topic.PROFILE, shift_event(profile, shift.ms)
+    for topic, event in itertools.islice(dataset.events(), limit or None):
+        yield topic, shift_event(event, shift.ms)
+
+
+def shift_event(event: E_, shift_ms: int) -> E_:
+    """`event` later by `shift_ms`; a time of 0 means unknown and stays."""
+    field = _TIME_FIELD[type(event)]
+    at_ms = getattr(event, field)
+    return msgspec.structs.replace(event, **{field: at_ms + shift_ms}) if at_ms else event
+
+
+def paced(
+    records: Iterator[Record],
+    speed: float,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[Record]:
+    """`records` at `speed` times their own pace; catalogue and profiles do not wait. 0: as fast as they are taken."""
+    began_ms: int | None = None
+    began = monotonic()
+    for topic, event in records:
+        if speed > 0 and topic not in (Topic.CATALOG, Topic.PROFILE):
+            if began_ms is None:
+                began_ms, began = event.at_ms, monotonic()
+            wait = (event.at_ms - began_ms) / 1000 / speed - (monotonic() - began)
+            if wait > 0:
+                sleep(wait)
+        yield topic, event
+
+
+def _path(home: Path) -> Path:
+    return home / "replay.json"
+
+
+def _records(home: Path) -> dict[str, dict[str, int]]:
+    path = _path(home)
+    if not path.exists():
+        return {}
+    try:
+        records: dict[str, dict[str, int]] = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(
+            f"{path}: not JSON ({error}); wanted the shifts of earlier replays: restore or delete it"
+        ) from error
+    return records
+
+
+def _record(home: Path, name: str, shift: Shift) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    records = _records(home) | {name: asdict(shift)}
+    with tempfile.NamedTemporaryFile("w", dir=home, prefix="replay-", delete=False) as file:
+        json.dump(records, file, indent=1)
+    os.replace(file.name, _path(home))
