@@ -62,7 +62,7 @@ def ask_grpc(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
     """
     target = f"{settings.gateway.host}:{settings.gateway.grpc_port}"
     with grpc.insecure_channel(target) as channel:
-        stub = recommend_pb2_grpc.RecommenderStub(channel)
+        stub = recommend_pb2_grpc.RecommenderStub(channel)  # type: ignore[no-untyped-call]
         try:
             message = stub.Recommend(
                 request_to_proto(request), timeout=TIMEOUT_S, metadata=tuple(_key(settings).items())

@@ -63,9 +63,7 @@ def static_answer(
             RecommendedVideo(video_id=video_id, position=position, sources=[Source.STATIC.label], score=0.0)
             for position, video_id in enumerate(ids[: request.k])
         ],
-        why_not={
-            video_id: "the static list was served: no part that could tell was asked" for video_id in request.why_not
-        },
+        why_not=dict.fromkeys(request.why_not, "the static list was served: no part that could tell was asked"),
     )
 
 

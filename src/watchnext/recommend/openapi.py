@@ -75,7 +75,7 @@ def _timeout() -> dict[str, Any]:
     return {
         "name": "timeout_ms",
         "in": "query",
-        "description": "how long the caller waits; a late part costs quality, not the answer (also header x-timeout-ms)",
+        "description": "how long the caller waits; a late part costs quality (also header x-timeout-ms)",
         "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
     }
 

@@ -1,0 +1,94 @@
+"""Step 1, retrieval: request in, envelope out. `python -m serving.retrieval`.
+
+`POST /v1/models/retrieval:predict`. Ready once it is warm; no backend has a say in that.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+import torch
+from kserve import Model
+from kserve.errors import InvalidInput
+
+from serving.kserve_server import run
+from serving.logs import configure_logs
+from watchnext.clock import SystemClock
+from watchnext.contracts.api import convert_request
+from watchnext.contracts.envelope import encode
+from watchnext.contracts.names import MODEL_RETRIEVAL
+from watchnext.errors import GenerationError, RequestError, StoreError
+from watchnext.generation.follow import Follower, replica_name
+from watchnext.generation.store import GenerationStore
+from watchnext.index.milvus import VideoIndex
+from watchnext.recommend.prepared import PreparedGeneration
+from watchnext.recommend.retrieval import Retriever
+from watchnext.settings import Settings, load_settings
+from watchnext.store.rows import FeatureStoreRows
+
+THREADS = 16  # requests at a time; each waits for its backends most of the time
+WARM_UP_SECONDS = 20.0  # for the live generation, where there is one
+
+_log = structlog.get_logger(__name__)
+
+
+class RetrievalModel(Model):
+    """Translates; `Retriever` decides."""
+
+    def __init__(self, settings: Settings, store: GenerationStore, follower: Follower[PreparedGeneration]) -> None:
+        super().__init__(MODEL_RETRIEVAL, return_response_headers=True)
+        self._store = store
+        self._features = FeatureStoreRows.open(settings)
+        self._follower = follower
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="retrieve")
+        self._retriever = Retriever(
+            settings,
+            features=self._features,
+            index=VideoIndex.open(settings),
+            live=follower.current,
+            clock=SystemClock(),
+        )
+
+    def load(self) -> bool:
+        """Pay for imports, connections and the generation before the first request does."""
+        try:
+            self._store.live()  # raises at once where nothing is published
+            self._follower.wait(WARM_UP_SECONDS)
+        except GenerationError as error:
+            _log.warning("no_generation", error=str(error))
+        warming = self._threads.submit(self._features.warm_up)
+        try:
+            warming.result(WARM_UP_SECONDS)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("features_not_warm", error=str(error))
+        self.ready = True
+        return self.ready
+
+    async def predict(
+        self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
+    ) -> bytes:
+        """The envelope's JSON."""
+        if response_headers is not None:
+            response_headers["content-type"] = "application/json"
+        try:
+            request = convert_request(payload)
+        except RequestError as error:
+            raise InvalidInput(str(error)) from error
+        loop = asyncio.get_running_loop()
+        return encode(await loop.run_in_executor(self._threads, self._retriever.retrieve, request))
+
+
+if __name__ == "__main__":
+    loaded = load_settings()
+    configure_logs()
+    torch.set_num_threads(1)
+    store = GenerationStore.open(loaded)
+    following: Follower[PreparedGeneration] = Follower(
+        store,
+        replica_name(MODEL_RETRIEVAL),
+        lambda generation, overlay: PreparedGeneration.of(store.load(generation, overlay)),
+        poll_s=loaded.generations.poll_s,
+    )
+    with following:
+        run(RetrievalModel(loaded, store, following), host=loaded.serving.host, port=loaded.serving.retrieval_port)

@@ -1,0 +1,195 @@
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.recommend.world import NOW, ExactIndex, Rows, prepared, watched
+from watchnext.clock import FixedClock
+from watchnext.contracts.api import RecommendRequest
+from watchnext.contracts.envelope import Envelope
+from watchnext.contracts.names import source_labels
+from watchnext.errors import StoreError, VectorIndexError
+from watchnext.features.codec import unpack
+from watchnext.features.state import EncodedUser
+from watchnext.recommend.retrieval import Retriever
+from watchnext.settings import Serving, Settings
+
+LIVE = prepared()
+USERS = {
+    "ann": watched("v2", "v1", country="us", channel_ids=["cats"], channel_watches=[2], channel_last=[NOW]),
+    "bea": watched("v4", country="de"),
+    "served": {"serving_video_ids": ["v1"], "serving_counts": [1], "serving_last": [NOW]},
+    "searched": {"search_tokens": ["cats"]},
+    "torn": {**watched("v1"), "watch_times": []},
+}
+
+
+def retriever(**parts: Any) -> Retriever:
+    serving = parts.pop("serving", Serving(features_budget_ms=5_000, index_budget_ms=5_000))
+    given = {"features": Rows(USERS), "index": ExactIndex(LIVE.bundle.vectors), "live": lambda: LIVE} | parts
+    return Retriever(Settings(serving=serving), clock=FixedClock(NOW), **given)
+
+
+def ask(user: str, retrieve: Retriever | None = None, **fields: Any) -> Envelope:
+    return (retrieve or retriever()).retrieve(RecommendRequest(user_id=user, request_id="r", **fields))
+
+
+def sources(envelope: Envelope) -> dict[str, list[str]]:
+    bits = envelope.candidates.columns()["sources"].tolist()
+    return {name: source_labels(bit) for name, bit in zip(envelope.candidates.video_ids, bits, strict=True)}
+
+
+def test_a_known_user_gets_unseen_candidates_by_score_to_be_ranked():
+    envelope = ask("ann")
+    assert envelope.rankable
+    assert envelope.degraded == []
+    # the user's vector is v1's, (1, 0): the first numbers of the vectors order them; v1 and v2 are seen
+    assert envelope.candidates.video_ids == ["v3", "v9", "v11", "v7", "v8", "v10", "v6", "v4", "v5", "v12"]
+    np.testing.assert_allclose(envelope.candidates.columns()["score"][:3], [0.8, 0.7, 0.6])
+    found = sources(envelope)
+    assert found["v3"] == ["tower", "similar", "channels", "trending", "fresh"]
+    assert found["v11"] == ["tower", "similar", "trending"]
+
+
+def test_the_envelope_names_its_generation_and_carries_the_encoded_user():
+    envelope = ask("ann")
+    assert (envelope.generation, envelope.overlay) == ("0123456789abcdef", 0)
+    _, columns = unpack(envelope.state_bytes())
+    user = EncodedUser.from_columns(columns)
+    assert [LIVE.bundle.videos.video_ids[row] for row in user.history] == ["v2", "v1"]
+
+
+def test_the_collection_is_addressed_by_its_own_name():
+    index = ExactIndex(LIVE.bundle.vectors)
+    ask("ann", retriever(index=index))
+    assert index.collections == ["videos_0123456789abcdef_0"]
+
+
+def test_videos_restricted_in_the_users_country_are_left_out():
+    assert {"v6", "v9"}.isdisjoint(ask("bea").candidates.video_ids)
+    assert {"v6", "v9"} <= set(ask("bea", country="us").candidates.video_ids)
+
+
+def test_an_unknown_user_gets_popular_videos_and_nothing_is_degraded():
+    envelope = ask("nobody", country="fr")
+    assert envelope.candidates.video_ids[:3] == ["v5", "v1", "v2"]  # v9 is restricted in fr
+    assert envelope.degraded == []
+    assert not envelope.rankable
+    assert set(map(tuple, sources(envelope).values())) == {("popular",)}
+
+
+def test_lists_that_we_served_ourselves_do_not_make_a_user_known():
+    assert ask("served").candidates.video_ids[:2] == ["v1", "v2"]
+    assert not ask("served").rankable
+    assert ask("searched").rankable
+
+
+def test_an_unknown_user_who_watches_something_gets_what_is_like_it():
+    envelope = ask("nobody", seed_video_id="v5")
+    assert envelope.rankable
+    assert "v5" not in envelope.candidates.video_ids
+    assert "similar" in sources(envelope)["v4"]
+
+
+def test_without_a_generation_there_are_no_candidates_and_the_answer_says_so():
+    envelope = ask("ann", retriever(live=lambda: None), why_not=["v1"])
+    assert envelope.degraded == ["generation"]
+    assert envelope.candidates.video_ids == []
+    assert envelope.why_not == {"v1": "no generation is published"}
+
+
+class Down:
+    def read_user(self, user_id: str) -> dict[str, Any]:
+        raise StoreError("connection refused")
+
+    def search(self, collection: str, vectors: np.ndarray, k: int) -> Any:
+        raise VectorIndexError("connection refused")
+
+
+def test_features_down_is_popular_of_the_requests_country():
+    envelope = ask("ann", retriever(features=Down()), country="fr")
+    assert envelope.degraded == ["features"]
+    assert envelope.candidates.video_ids[:2] == ["v5", "v1"]
+    assert not envelope.rankable
+
+
+def test_a_row_that_does_not_fit_together_is_the_features_rung():
+    assert ask("torn").degraded == ["features"]
+
+
+def test_milvus_down_is_all_sources_but_the_tower_still_to_be_ranked():
+    envelope = ask("ann", retriever(index=Down()), k=3)
+    assert envelope.degraded == ["index"]
+    assert envelope.rankable
+    assert len(envelope.candidates.video_ids) >= 3
+    assert not any("tower" in labels for labels in sources(envelope).values())
+
+
+class Hung:
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def read_user(self, user_id: str) -> dict[str, Any]:
+        self.release.wait()
+        return {}
+
+    def search(self, collection: str, vectors: np.ndarray, k: int) -> Any:
+        self.release.wait()
+        return np.zeros((1, k), np.int32), np.zeros((1, k), np.float32)
+
+
+def test_hung_backends_cost_their_budget_and_not_the_answer():
+    hung = Hung()
+    serving = Serving(features_budget_ms=20, index_budget_ms=20, breaker_failures=2, breaker_seconds=60)
+    retrieve = retriever(features=hung, serving=serving)
+    threads = threading.active_count()
+    answers = [ask("ann", retrieve) for _ in range(20)]
+    assert {tuple(answer.degraded) for answer in answers} == {("features",)}
+    assert threading.active_count() - threads <= 2  # only calls that the breaker let through hold a thread
+    late = ask("ann", retriever(index=hung, serving=serving))
+    assert late.degraded == ["index"]
+    hung.release.set()
+
+
+def test_two_requests_at_one_time_are_identical():
+    def same(envelope: Envelope) -> Any:
+        return envelope.candidates, envelope.state, envelope.degraded, envelope.now_ms
+
+    assert same(ask("ann")) == same(ask("ann"))
+
+
+def test_the_requests_time_counts_only_where_it_is_allowed():
+    allowed = Serving(allow_client_time=True, features_budget_ms=5_000, index_budget_ms=5_000)
+    assert ask("ann", now_ms=NOW + 5).now_ms == NOW
+    assert ask("ann", retriever(serving=allowed), now_ms=NOW + 5).now_ms == NOW + 5
+
+
+def test_at_least_k_candidates_whatever_the_setting():
+    few = Serving(candidates=2, features_budget_ms=5_000, index_budget_ms=5_000)
+    assert len(ask("ann", retriever(serving=few), k=7).candidates.video_ids) == 7
+
+
+@pytest.mark.parametrize(
+    ("video", "stage"),
+    [
+        ("zebra", "unknown: generation 0123456789abcdef.0 has no such video"),
+        ("v4", "seen: the user has watched it"),
+        ("v9", "restricted in de"),
+        ("v1", "it is the video that is being watched"),
+        ("v10", "not retrieved: no source proposed it among the 4 candidates"),
+        ("v7", ""),
+    ],
+)
+def test_why_not_tells_the_stage(video: str, stage: str):
+    few = Serving(candidates=4, features_budget_ms=5_000, index_budget_ms=5_000)
+    envelope = ask("bea", retriever(serving=few), seed_video_id="v1", why_not=[video], k=1)
+    assert envelope.why_not[video].startswith(stage)
+    assert bool(envelope.why_not[video]) == bool(stage)
+
+
+def test_explaining_names_the_nearest_watched_video():
+    envelope = ask("ann", explain=True)
+    nearest = dict(zip(envelope.candidates.video_ids, envelope.nearest_watched, strict=True))
+    assert nearest["v5"] == "v2"  # (0, 1) is nearer to (0.9, 0.1) than to (1, 0)
+    assert ask("ann").nearest_watched == []
