@@ -17,9 +17,9 @@ from tests.services.conftest import private_settings
 from watchnext.errors import ServerError
 from watchnext.local import processes, supervisor
 from watchnext.local.environment import server_environment
-from watchnext.local.instance import run_folder
 from watchnext.local.ports import port_is_free
 from watchnext.local.processes import SERVER_MARK
+from watchnext.local.servers import run_folder
 from watchnext.settings import Settings
 
 BACKENDS = "kafka,valkey,milvus"

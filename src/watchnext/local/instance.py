@@ -9,7 +9,7 @@ from typing import Final, Literal
 from watchnext.errors import ServerError
 from watchnext.local import processes
 from watchnext.local.processes import SERVER_MARK
-from watchnext.local.servers import Server
+from watchnext.local.servers import Server, run_folder
 
 State = Literal["running", "not ready", "stopped"]
 LOG_LINES: Final = 20
@@ -120,8 +120,3 @@ class Instance:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_LINES:] if self.log.exists() else []
         return f"Last lines of {self.log}:\n" + "\n".join(lines)
-
-
-def run_folder(home: Path) -> Path:
-    """Where the servers of a home run: pid files, the lock, the settings they read, a working folder each."""
-    return home / "run"

@@ -3,11 +3,17 @@
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+
+
+def run_folder(home: Path) -> Path:
+    """Where the servers of a home run: pid files, the lock, the settings they read, a working folder each."""
+    return home / "run"
 
 
 def nothing() -> None:
@@ -36,4 +42,4 @@ class Server:
     prepare: Callable[[], None] = nothing  # writes its configuration, before each start
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10  # from the stop signal to SIGKILL
-    start_seconds: float = 60
+    start_seconds: float = 120

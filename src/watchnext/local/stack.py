@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from watchnext.errors import ConfigError
 from watchnext.local.cache import kafka_jars, router_binary
+from watchnext.local.heartbeats import replica_is_ready, worker_is_ready
 from watchnext.local.kafka import kafka_server
 from watchnext.local.milvus import milvus_server
 from watchnext.local.probes import http_ok
 from watchnext.local.router import router_server
-from watchnext.local.servers import ONE_THREAD, Port, Server, nothing
+from watchnext.local.servers import ONE_THREAD, Port, Server, nothing, run_folder
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
 from watchnext.settings import Settings
@@ -37,7 +38,7 @@ def local_servers(settings: Settings, only: Sequence[str] = ()) -> list[Server]:
         "torchserve": lambda: torchserve_server(settings),
         **{f"worker-{n}": partial(_worker, settings, n) for n in range(1, settings.local.workers + 1)},
         "retrieval": lambda: _retrieval(settings),
-        "follower": _follower,
+        "follower": lambda: _follower(settings),
         "ranking": lambda: _ranking(settings),
         "gateway": lambda: _gateway(settings),
     }
@@ -68,6 +69,7 @@ def _module(name: str) -> tuple[str, ...]:
 
 def _worker(settings: Settings, number: int) -> Server:
     """A materializer; the first one finds topics and feature definitions made, the others come after it."""
+    name = f"worker-{number}"
 
     def make_definitions() -> None:
         from watchnext.store.apply import apply  # Feast takes seconds to import: only where workers are started
@@ -77,9 +79,10 @@ def _worker(settings: Settings, number: int) -> Server:
         apply(settings)
 
     return Server(
-        name=f"worker-{number}",
+        name=name,
         what="materializer: events to features",
-        command=_module("watchnext.stream.worker"),
+        command=(*_module("watchnext.stream.worker"), name),
+        ready=lambda: worker_is_ready(run_folder(settings.home.absolute()), name),
         after=("kafka", "valkey") if number == 1 else ("worker-1",),
         environment=ONE_THREAD,
         prepare=make_definitions if number == 1 else nothing,
@@ -99,11 +102,13 @@ def _retrieval(settings: Settings) -> Server:
     )
 
 
-def _follower() -> Server:
+def _follower(settings: Settings) -> Server:
+    run = run_folder(settings.home.absolute())
     return Server(
         name="follower",
         what="registers generations with TorchServe",
         command=_module("model_handlers.follower"),
+        ready=lambda: replica_is_ready(run, "follower", settings.generations_url, "ranker"),
         after=("torchserve",),
         environment=ONE_THREAD,
     )

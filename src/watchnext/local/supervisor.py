@@ -19,9 +19,10 @@ from watchnext.errors import ServerError
 from watchnext.local import processes
 from watchnext.local.environment import server_environment
 from watchnext.local.guardian import guarded
-from watchnext.local.instance import Instance, ServerStatus, run_folder
+from watchnext.local.instance import Instance, ServerStatus
 from watchnext.local.ports import check_ports
 from watchnext.local.processes import SERVER_MARK, STARTER_MARK
+from watchnext.local.servers import run_folder
 from watchnext.local.stack import local_servers
 from watchnext.settings import Settings
 
