@@ -49,5 +49,6 @@ proto: setup  ## Generate the gRPC stubs
 schemas: setup  ## Write the JSON Schemas of the events into docs/schemas
 	$(BIN)/python -m watchnext.contracts.schemas docs/schemas
 
-clean: down  ## Stop the servers; remove the environment and all local state
+clean:  ## Stop the servers; remove the environment and all local state
+	@if [ -x $(BIN)/watchnext ]; then $(BIN)/watchnext down; fi
 	rm -rf .venv .watchnext
