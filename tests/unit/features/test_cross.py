@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from tests.unit.features.world import DAY, NOW, VOCABULARIES, video_table
+from watchnext.contracts.names import Source
+from watchnext.features import spec
+from watchnext.features.codec import pack, unpack
+from watchnext.features.cross import RANKER_FEATURES, cross_features
+from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
+
+FILM, SONG, NEWS = 0, 1, 2
+ROW = {
+    "watch_video_ids": ["film", "song", "film", "gone"],
+    "watch_seconds": [10.0, 20.0, 60.0, 30.0],
+    "watch_fractions": [0.1, 0.2, 0.6, 0.3],
+    "watch_times": [NOW - 4 * DAY, NOW - 3 * DAY, NOW - 2 * DAY, NOW - DAY],
+    "channel_ids": ["radio", "elsewhere", "studio"],
+    "channel_watches": [1, 9, 2],
+    "channel_last": [NOW - 3 * DAY, NOW - DAY, NOW - 2 * DAY],
+    "topic_names": ["music", "drama"],
+    "topic_watches": [3, 2],
+    "topic_last": [NOW - 3 * DAY, NOW - 2 * DAY],
+    "impression_video_ids": ["gone", "news", "film"],
+    "impression_counts": [8, 5, 2],
+    "impression_last": [NOW - DAY, NOW - DAY // 4, NOW - DAY // 2],
+    "serving_video_ids": ["film"],
+    "serving_counts": [6],
+    "serving_last": [NOW + DAY],  # a clock ahead of ours
+    "watches": 40,
+    "impressions": 60,
+    "last_query_at": NOW - DAY,
+    "age": 30.0,
+}
+
+
+def features(row=ROW, scores=(0.5, -1.0, 0.0), sources=(9, 2, 0)):
+    user = encode_user(UserState.from_rows(row), RequestContext(now_ms=NOW), VOCABULARIES)
+    candidates = video_table().take(np.array([1, 2, 3]))
+    values = cross_features(user, candidates, np.array(scores, np.float32), np.array(sources, np.int32))
+    return dict(zip(RANKER_FEATURES, values.T, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "film_song_news"),
+    [
+        ("retrieval_score", [0.5, -1.0, 0.0]),
+        ("from_tower", [1, 0, 0]),
+        ("from_similar", [0, 1, 0]),
+        ("from_channels", [0, 0, 0]),
+        ("from_trending", [1, 0, 0]),
+        ("watches_of_video", [2, 1, 0]),
+        ("days_since_video_watch", [2, 3, spec.NEVER_DAYS]),
+        ("impressions_of_video", [2, 0, 5]),
+        ("days_since_impression", [0.5, spec.NEVER_DAYS, 0.25]),
+        ("servings_of_video", [6, 0, 0]),
+        ("days_since_serving", [0, spec.NEVER_DAYS, spec.NEVER_DAYS]),
+        ("watches_of_channel", [2, 1, 0]),  # the channel of news is unknown: it matches no unknown channel of the user
+        ("days_since_channel", [2, 3, spec.NEVER_DAYS]),
+        ("watches_of_topics", [5, 3, 0]),  # film: drama 2 + music 3
+        ("days_since_topic", [2, 3, spec.NEVER_DAYS]),
+        ("days_since_upload", [10, 10, 0.5]),
+        ("video_seconds", [100, 100, 100]),
+        ("video_impressions", [9, 0, 0]),
+        ("video_clicks", [1, 0, 0]),
+        ("video_watches", [3, 0, 0]),
+        ("video_click_rate", [(1 + 2) / (9 + 20), 0.1, 0.1]),
+        ("video_mean_seconds", [(60 + 250) / (3 + 5), 50, 50]),
+        ("video_mean_fraction", [(60 + 250) / (3 + 5) / 100, 0.5, 0.5]),
+        ("user_watches", [40] * 3),
+        ("user_mean_seconds", [30] * 3),
+        ("user_mean_fraction", [0.3] * 3),
+        ("user_impressions", [60] * 3),
+        ("user_watches_per_impression", [40 / 80] * 3),
+        ("days_since_last_watch", [1] * 3),
+        ("days_since_last_query", [1] * 3),
+        ("age_years", [30] * 3),
+        ("age_missing", [0] * 3),
+    ],
+)
+def test_feature_by_hand(name, film_song_news):
+    assert features()[name] == pytest.approx(film_song_news)
+
+
+def test_an_unknown_user_has_finite_features():
+    values = features({})
+    assert all(np.isfinite(column).all() for column in values.values())
+    assert values["age_missing"].tolist() == [1, 1, 1]
+    assert values["days_since_last_watch"].tolist() == [spec.NEVER_DAYS] * 3
+
+
+def test_source_bits_are_those_of_the_contract():
+    assert [f"{Source(1 << bit).label}" for bit in range(len(spec.SOURCES))] == list(spec.SOURCES)
+
+
+def large_call():
+    rng = np.random.default_rng(5)
+    user = encode_user(UserState.from_rows(ROW), RequestContext(now_ms=NOW), VOCABULARIES)
+    rows = rng.integers(0, 4, 500)
+    return user, rows, rng.normal(size=500).astype(np.float32), rng.integers(0, 64, 500).astype(np.int32)
+
+
+def test_a_candidate_alone_has_the_bits_that_it_has_among_five_hundred():
+    user, rows, scores, sources = large_call()
+    videos = video_table()
+    together = cross_features(user, videos.take(rows), scores, sources)
+    alone = [
+        cross_features(user, videos.take(rows[at : at + 1]), scores[at : at + 1], sources[at : at + 1])
+        for at in range(500)
+    ]
+    assert together.dtype == np.float32
+    assert np.concatenate(alone).tobytes() == together.tobytes()
+
+
+def test_a_user_from_the_wire_gives_the_same_bits():
+    user, rows, scores, sources = large_call()
+    candidates = video_table().take(rows)
+    _, columns = unpack(pack({}, user.to_columns()))
+    sent = EncodedUser.from_columns(columns)
+    assert cross_features(sent, candidates, scores, sources).tobytes() == (
+        cross_features(user, candidates, scores, sources).tobytes()
+    )
+
+
+def test_no_candidates_give_no_rows():
+    user, *_ = large_call()
+    nothing = np.zeros(0, np.int32)
+    assert cross_features(user, video_table().take(nothing), nothing, nothing).shape == (0, len(RANKER_FEATURES))
+
+
+def test_a_score_too_few_is_refused():
+    with pytest.raises(ValueError, match="3 candidates came with 2 scores"):
+        features(scores=(1.0, 2.0))

@@ -1,0 +1,60 @@
+"""A world of three videos, two channels and three topics, small enough to compute by hand."""
+
+from typing import Any
+
+from watchnext.features.videos import VideoTable
+from watchnext.features.vocabulary import Vocabularies, Vocabulary
+
+DAY = 86_400_000
+NOW = 20_000 * DAY + 13 * 3_600_000  # 13 o'clock
+
+VOCABULARIES = Vocabularies(
+    videos=Vocabulary(["film", "song", "news"]),  # rows 1, 2, 3
+    channels=Vocabulary(["studio", "radio"]),
+    topics=Vocabulary(["drama", "music", "politics"]),
+    languages=Vocabulary(["en", "de"]),
+    countries=Vocabulary(["DE", "US"]),
+    devices=Vocabulary(["phone", "tv"]),
+    genders=Vocabulary(["f", "m"]),
+    surfaces=Vocabulary(["home"]),
+    search_tokens=Vocabulary(["cats", "funny", "funny cats"]),
+)
+
+
+def catalog_row(**values: Any) -> dict[str, Any]:
+    return {
+        "channel_id": "studio",
+        "topics": [],
+        "language": "en",
+        "uploaded_at": NOW - 10 * DAY,
+        "video_seconds": 100.0,
+        "title": "",
+        "restricted_countries": [],
+        **values,
+    }
+
+
+CATALOG = {
+    "film": catalog_row(topics=["drama", "music"], title="A film ✓"),
+    "song": catalog_row(channel_id="radio", topics=["music"], language="de", restricted_countries=["DE", "XX"]),
+    "news": catalog_row(channel_id="unheard", topics=["sports", "politics"], uploaded_at=NOW - DAY // 2),
+}
+COUNTERS = {
+    "film": {
+        "bucket_hours": [NOW // 3_600_000 - 72, NOW // 3_600_000],
+        "bucket_impressions": [8, 4],
+        "older_impressions": 2,
+        "bucket_clicks": [2, 0],
+        "older_clicks": 0,
+        "bucket_watches": [2, 1],
+        "older_watches": 2,
+        "bucket_watch_ms": [60_000, 30_000],
+        "older_watch_ms": 0,
+    }
+}
+
+
+def video_table() -> VideoTable:
+    return VideoTable.build(
+        CATALOG, COUNTERS, VOCABULARIES, Vocabulary(["song", "film"]), Vocabulary(["film"]), at_ms=NOW
+    )
