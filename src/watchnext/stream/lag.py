@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import ServerError
 from watchnext.settings import Settings
-from watchnext.stream.client import connection, reading
+from watchnext.stream.client import reading
 from watchnext.stream.materializer import INPUT_TOPICS
 
 _LOOK_EVERY_S: Final = 0.5
@@ -19,13 +19,14 @@ Lag = dict[Topic, dict[int, int]]
 
 
 class LagMonitor:
-    """Two connections that are kept, for asking again and again."""
+    """A connection that is kept, for asking again and again. It never joins the group: it only reads its offsets."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         try:
-            self._admin = KafkaAdminClient(**connection(settings), client_id="watchnext-lag")
-            self._consumer = KafkaConsumer(**reading(settings), group_id=None, client_id="watchnext-lag")
+            self._consumer = KafkaConsumer(
+                **reading(settings), group_id=settings.kafka.group, client_id="watchnext-lag"
+            )
         except (KafkaError, OSError) as error:
             raise self._down(error) from error
 
@@ -38,21 +39,19 @@ class LagMonitor:
         kafka = self._settings.kafka
         wanted = [TopicPartition(topic.value, number) for topic in INPUT_TOPICS for number in range(kafka.partitions)]
         try:
-            committed = self._admin.list_group_offsets({kafka.group: wanted})[kafka.group]
+            committed = {tp: self._consumer.committed(tp) for tp in wanted}  # before the ends: deltas come first
             begins = self._consumer.beginning_offsets(wanted)
             ends = self._consumer.end_offsets(wanted)
         except KafkaError as error:
             raise self._down(error) from error
         lag: Lag = {topic: {} for topic in INPUT_TOPICS}
         for tp in wanted:
-            offset = committed[tp].offset if tp in committed else -1
-            lag[Topic(tp.topic)][tp.partition] = ends[tp] - max(offset, begins[tp])
+            lag[Topic(tp.topic)][tp.partition] = ends[tp] - max(committed[tp] or 0, begins[tp])
         return lag
 
     def close(self) -> None:
         """Disconnect."""
-        self._admin.close()
-        self._consumer.close()
+        self._consumer.close(autocommit=False)
 
     def _down(self, error: Exception) -> ServerError:
         return ServerError(

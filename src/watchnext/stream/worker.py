@@ -204,8 +204,21 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run one worker until SIGTERM or SIGINT; the exit status."""
+    name = arguments[0] if arguments else f"worker-{os.getpid()}"
+    log_to_stderr(name)
+    try:
+        run(load_settings(), name)
+    except WatchnextError as error:
+        _log.error("worker_failed", error=str(error), kind=type(error).__name__)
+        return error.exit_code
+    return 0
+
+
+def log_to_stderr(name: str) -> None:
+    """One JSON object a line; kafka-python's own warnings beside them."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.JSONRenderer(),
@@ -213,14 +226,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    name = arguments[0] if arguments else f"worker-{os.getpid()}"
     structlog.contextvars.bind_contextvars(worker=name)
-    try:
-        run(load_settings(), name)
-    except WatchnextError as error:
-        _log.error("worker_failed", error=str(error), kind=type(error).__name__)
-        return error.exit_code
-    return 0
 
 
 def run(settings: Settings, name: str) -> None:
