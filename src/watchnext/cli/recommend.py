@@ -41,7 +41,12 @@ def recommend(
     if json:
         print_json(as_json(answer))
         return
-    titles = titles_of(settings, answer)
+    print_answer(answer, titles_of(settings, answer), title=f"For user {answer.user_id}")
+    next_step(f"`watchnext explain {user}` tells why")
+
+
+def print_answer(answer: RecommendAnswer, titles: dict[str, str], *, title: str) -> None:
+    """The list as a table, and where it comes from."""
     print_table(
         ("#", "video", "title", "sources", "expected watch"),
         (
@@ -54,10 +59,9 @@ def recommend(
             )
             for item in answer.items
         ),
-        title=f"For user {answer.user_id}",
+        title=title,
     )
     say(footer(answer))
-    next_step(f"`watchnext explain {user}` tells why")
 
 
 def ask(settings: Settings, request: RecommendRequest, *, grpc: bool, graph: bool) -> RecommendAnswer:

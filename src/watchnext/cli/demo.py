@@ -1,0 +1,181 @@
+"""`watchnext demo`: the whole way on this machine, from a data set's events to a ranked list.
+
+Each step is skipped where an earlier run has done it, so that a second demo shows its list within seconds.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, progress, say
+from watchnext.cli.recommend import as_json, footer, print_answer, titles_of
+from watchnext.contracts.api import RecommendAnswer, RecommendRequest
+from watchnext.errors import ServerError
+from watchnext.settings import Settings, load_settings
+
+app = typer.Typer()
+
+SHOWN_WATCHES: Final = 8
+WANTED_WATCHES: Final = 60  # of the user who is shown: enough to have a taste
+LOOKED_AT: Final = 300  # users among whom that one is found
+LIVE_S: Final = 120.0  # for the servers to load the generation
+
+
+@app.command()
+def demo(
+    data: Annotated[str, typer.Option(help="movielens, kuairand or simulator.")] = "movielens",
+    data_path: Annotated[Path | None, typer.Option(help="Folder of the data, where the data set has one.")] = None,
+    user: Annotated[str, typer.Option(help="User id; default: one with a history.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many videos, 1 to 500.")] = 10,
+    json: JsonFlag = False,
+) -> None:
+    """Servers, events, features, training, publishing, and one user's recommendations."""
+    from watchnext.local import homes, supervisor
+    from watchnext.recommend import client
+
+    settings = load_settings()
+    steps: dict[str, float] = {}
+    RecommendRequest(user_id=user or "-", k=k).check()
+    put_aside = homes.take_home(settings, data)
+    if put_aside:
+        note(f"the demo of {put_aside} is put aside; `watchnext demo --data {put_aside}` takes it back")
+    with _step("servers", steps, json):
+        supervisor.up(settings, progress=lambda name, event: note(f"{name}: {event}"))
+    with _step("events", steps, json):
+        dataset = _replay_once(settings, data, data_path)
+    with _step("features", steps, json):
+        _catch_up(settings)
+    with _step("training", steps, json):
+        metrics = _train_once(settings)
+    with _step("serving", steps, json):
+        user = user or _someone(settings, dataset)
+        request = RecommendRequest(user_id=user, k=k)
+        by_graph = _when_live(settings, request)
+        by_grpc = client.ask_grpc(settings, request)
+    if json:
+        print_json(
+            {
+                "data": data,
+                "seconds": steps,
+                "metrics": metrics,
+                "rest": as_json(by_graph),
+                "grpc": as_json(by_grpc),
+            }
+        )
+        return
+    _show(settings, metrics, by_graph, by_grpc)
+
+
+@contextmanager
+def _step(name: str, steps: dict[str, float], quiet: bool) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    steps[name] = round(time.monotonic() - began, 1)
+    if not quiet:
+        say(f"{steps[name]:6.1f} s  {name}")
+
+
+def _replay_once(settings: Settings, data: str, path: Path | None) -> Any:
+    """Send the data set, unless a replay of all of it was finished; returns the data set."""
+    from watchnext.cli.replay import send
+    from watchnext.data.datasets import open_dataset
+    from watchnext.data.replay import recorded_shift
+
+    dataset = open_dataset(data, path, settings)
+    shift = recorded_shift(settings.home.absolute(), data)
+    if shift is None or not shift.finished_at_ms:
+        send(settings, dataset)
+    return dataset
+
+
+def _catch_up(settings: Settings) -> None:
+    from watchnext.stream.lag import wait_until_caught_up
+
+    with progress() as bars:
+        task = bars.add_task("events to fold", total=None)
+        most = 0
+
+        def tell(remaining: int) -> None:
+            nonlocal most
+            most = max(most, remaining)
+            bars.update(task, total=most, completed=most - remaining)
+
+        wait_until_caught_up(settings, progress=tell)
+
+
+def _train_once(settings: Settings) -> dict[str, float]:
+    """Train and publish, unless a generation is live; returns its held-out metrics."""
+    from rich.console import Console
+
+    from watchnext.cli.pipeline import Pipeline, run_pipeline
+    from watchnext.errors import NoGenerationError
+    from watchnext.generation.store import GenerationStore
+
+    store = GenerationStore.open(settings)
+    try:
+        store.live()
+    except NoGenerationError:
+        run_pipeline(Pipeline.TRAIN, settings, Console(stderr=True))
+    return dict(store.manifest(store.live().generation).metrics)
+
+
+def _someone(settings: Settings, dataset: Any) -> str:
+    """The user among the first of the data set whose number of watches is nearest to WANTED_WATCHES."""
+    from watchnext.store.rows import FeatureStoreRows
+
+    users = [profile.user_id for profile in itertools.islice(dataset.profiles(), LOOKED_AT)]
+    rows = FeatureStoreRows.open(settings).read_users(users)
+    return min(users, key=lambda user: abs(rows.get(user, {}).get("watches", 0) - WANTED_WATCHES))
+
+
+def _when_live(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
+    """The graph's answer through the router, once every step has the live generation.
+
+    Raises:
+        ServerError: the answer is degraded, or of another generation, still after LIVE_S seconds.
+    """
+    from watchnext.errors import GraphError
+    from watchnext.generation.store import GenerationStore
+    from watchnext.recommend.client import ask_graph
+
+    live = GenerationStore.open(settings).live()
+    deadline = time.monotonic() + LIVE_S
+    while True:
+        try:
+            answer = ask_graph(settings, request)
+            if not answer.degraded and (answer.generation, answer.overlay) == (live.generation, live.overlay):
+                return answer
+            found = footer(answer)
+        except GraphError as error:
+            found = str(error)
+        if time.monotonic() > deadline:
+            raise ServerError(f"generation {live} is not served after {LIVE_S:.0f} s: {found}; see `watchnext status`")
+        time.sleep(0.5)
+
+
+def _show(settings: Settings, metrics: dict[str, float], by_graph: RecommendAnswer, by_grpc: RecommendAnswer) -> None:
+    from watchnext.store.rows import FeatureStoreRows
+
+    titles = titles_of(settings, by_graph)
+    row = FeatureStoreRows.open(settings).read_user(by_graph.user_id)
+    watches = list(zip(row.get("watch_video_ids", []), row.get("watch_fractions", []), strict=True))[-SHOWN_WATCHES:]
+    say("")
+    print_table(("metric", "value"), ((name, f"{value:.4f}") for name, value in metrics.items()), title="Held out")
+    say("")
+    print_table(
+        ("video", "title", "watched"),
+        ((video_id, titles.get(video_id, ""), f"{fraction:.0%}") for video_id, fraction in reversed(watches)),
+        title=f"User {by_graph.user_id} watched last",
+    )
+    say("")
+    print_answer(by_graph, titles, title="Through the router (REST)")
+    say("")
+    print_answer(by_grpc, titles, title="Through the gateway (gRPC)")
+    next_step(
+        f"`watchnext recommend {by_graph.user_id}`, `watchnext explain {by_graph.user_id}`; `watchnext down` stops"
+    )
