@@ -61,12 +61,14 @@ class Ranker(nn.Module):
 
     def contributions(self, batch: dict[str, Tensor]) -> Tensor:
         """Gradient × input of the watch-time logit: `[candidates, features]`, the three shapes of a feature summed."""
-        continuous = batch["continuous"].detach().clone().requires_grad_()
-        with torch.enable_grad():
-            logit, _ = self.forward({**batch, "continuous": continuous})
-            (gradient,) = torch.autograd.grad(logit.sum(), continuous)
-        product = (gradient * continuous).detach()
-        return product.view(len(product), SHAPES, self.config.continuous).sum(dim=1)
+        with torch.no_grad():
+            inputs = self._inputs(batch)
+        with torch.inference_mode(False), torch.enable_grad():  # the server calls inside inference mode
+            inputs = inputs.detach().clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.watch_time(self.trunk(inputs)).sum(), inputs)
+            product = (gradient * inputs).detach()
+        continuous = product[:, -SHAPES * self.config.continuous :]  # the last columns of `_inputs`
+        return continuous.reshape(len(product), SHAPES, self.config.continuous).sum(dim=1)
 
     def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
         of_user = torch.cat(
