@@ -1,0 +1,19 @@
+"""Where and how a training step runs: a GPU where there is one, threads by the settings, everything seeded."""
+
+import numpy as np
+import torch
+
+from watchnext.settings import Settings
+
+
+def device_of(settings: Settings) -> torch.device:
+    """The device to train on; sets torch's threads to `training.threads` where that is not 0."""
+    if settings.training.threads:
+        torch.set_num_threads(settings.training.threads)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def seeded(settings: Settings) -> np.random.Generator:
+    """Seed torch with `training.seed`; the generator of everything drawn with NumPy."""
+    torch.manual_seed(settings.training.seed)
+    return np.random.default_rng(settings.training.seed)

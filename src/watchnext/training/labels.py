@@ -1,0 +1,88 @@
+"""What is asked of the models: next watches for the towers, impressions for the ranker, queries for the holdout.
+
+Times of a label (design, section 4): `now_ms` is the time that the model is told, `as_of_ms` the time up to which rows
+may be read, 1 ms before, so that an event stamped like its label stays invisible. For an impression of a list that our
+gateway served both come from `served_at`: what the ranker saw then is what it learns from.
+"""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from watchnext.contracts.names import Source
+from watchnext.data.records import DERIVED_SURFACE, fraction_of
+
+HOLDOUT: Final = 0.1  # share of the labels, by time
+QUERIES_PER_USER: Final = 3
+MAX_QUERIES: Final = 3_000
+NEXT_WATCHES: Final = 10  # targets of a query
+_CONTEXT = ["surface", "device", "country", "seed_video_id"]
+
+
+def next_watches(watches: pd.DataFrame, known: set[str]) -> pd.DataFrame:
+    """Tower labels: completed watches of catalogue videos, whatever led to them, with `now_ms` and context.
+
+    A watch whose time a data set derived is history only.
+    """
+    wanted = watches["completed"] & watches["video_id"].isin(known) & (watches["surface"] != DERIVED_SURFACE)
+    labels = watches[wanted].rename(columns={"started_at": "now_ms"})
+    labels = labels.assign(as_of_ms=labels["now_ms"] - 1, seed_video_id="")
+    return labels[["user_id", "video_id", "event_id", "now_ms", "as_of_ms", *_CONTEXT]].reset_index(drop=True)
+
+
+def capped(labels: pd.DataFrame, per_user: int) -> pd.DataFrame:
+    """At most `per_user` labels of each user, drawn by a hash of the event id: the same ones in every run."""
+    draw = labels["event_id"].map(lambda event_id: fraction_of("cap", event_id))
+    drawn = labels.loc[draw.sort_values(kind="stable").index]
+    return drawn.groupby("user_id", sort=False).head(per_user).sort_index().reset_index(drop=True)
+
+
+def queries(labels: pd.DataFrame, split_ms: int) -> pd.DataFrame:
+    """Held-out tower labels to ask about, a few a user, each with `targets`: the user's next watches from it on."""
+    held_out = labels[labels["now_ms"] >= split_ms]
+    asked = capped(held_out, QUERIES_PER_USER)
+    draw = asked["event_id"].map(lambda event_id: fraction_of("query", event_id))
+    asked = asked.loc[draw.sort_values(kind="stable").index[:MAX_QUERIES].sort_values()]
+    following: dict[str, list[str]] = {}
+    for _, group in held_out.groupby("user_id", sort=False):
+        videos = group["video_id"].tolist()
+        for at, event_id in enumerate(group["event_id"]):
+            following[event_id] = list(dict.fromkeys(videos[at:]))
+    return asked.assign(targets=asked["event_id"].map(following)).reset_index(drop=True)
+
+
+def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFrame:
+    """Impressions with times, context, and the retrieval score and sources under which they were served.
+
+    Score and sources are 0 for an impression that no served list names: data sets do not tell them.
+    """
+    lists = served[["request_id", "served_at", "seed_video_id", "device", "country"]].drop_duplicates("request_id")
+    labels = impressions.merge(lists, on="request_id", how="left")
+    now = labels["served_at"].fillna(labels["shown_at"]).astype(np.int64)
+    labels = labels.assign(now_ms=np.minimum(now, labels["shown_at"]))
+    labels = labels.assign(as_of_ms=labels["now_ms"] - 1)
+    for name in ("seed_video_id", "device", "country"):
+        labels[name] = labels[name].fillna("")
+    logged = {
+        (request_id, item["video_id"]): (
+            item["scores"][0] if len(item["scores"]) else 0.0,
+            source_bits(item["sources"]),
+        )
+        for request_id, items in zip(served["request_id"], served["items"], strict=True)
+        for item in items
+    }
+    found = [logged.get(key, (0.0, 0)) for key in zip(labels["request_id"], labels["video_id"], strict=True)]
+    return labels.assign(
+        score=np.array([score for score, _ in found], np.float32),
+        sources=np.array([bits for _, bits in found], np.int32),
+    )
+
+
+def source_bits(labels: list[str]) -> int:
+    """The bitmask of source labels as answers carry them; the inverse of `source_labels`.
+
+    >>> source_bits(["tower", "trending"])
+    9
+    """
+    return sum(Source[label.upper()] for label in labels)
