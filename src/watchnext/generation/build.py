@@ -71,6 +71,7 @@ def build_generation(store: GenerationStore, parts: GenerationParts) -> Manifest
         configs={"tower": parts.tower.config.to_json(), "ranker": parts.ranker.config.to_json()},
         metrics=parts.metrics,
     )
-    verify_probes(store.load(manifest.generation))
+    bundle = store.load(manifest.generation)
+    verify_probes(bundle)
     log.info("generation.built", generation=manifest.generation, videos=manifest.videos, dim=manifest.dim)
-    return manifest
+    return bundle.manifest

@@ -25,6 +25,7 @@ from watchnext.generation.store import GenerationStore
 
 HEARTBEAT_S: Final = 2.0  # a fifth of the store's REPLICA_TTL_MS
 RETRY_S: Final = 5.0  # between attempts to load what is live and does not load
+STOP_S: Final = 10.0  # wait for a load that is under way when the process stops
 
 Loaded = TypeVar("Loaded")
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ class Follower(Generic[Loaded]):
         """Stop, and leave the list of replicas."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_S)
         self._store.forget_replica(self._name)
 
     def _follow(self) -> None:
@@ -141,18 +142,17 @@ class Follower(Generic[Loaded]):
 
     def _step(self, pointer: Pointer) -> None:
         changed = False
-        if pointer.staged and pointer.attempt != self._attempt:
-            self._retry_at.pop(pointer.staged, None)
         wanted = [target for target in (pointer.live, pointer.staged, pointer.previous) if target]
         for target in wanted:
-            if target not in self._loaded and time.monotonic() >= self._retry_at.get(target, 0.0):
-                self._try(target, for_good=target == pointer.staged)
+            if target not in self._loaded and self._is_due(target, pointer):
+                self._try(target)
                 changed = True
             if target == pointer.live and target in self._loaded and target != self._live:
                 self._switch(target)
                 changed = True
         if pointer.attempt != self._attempt:
-            self._attempt = pointer.attempt
+            with self._state:
+                self._attempt = pointer.attempt
             changed = True
         for target in [target for target in self._loaded if target not in wanted and target != self._live]:
             self._drop(target)
@@ -165,8 +165,14 @@ class Follower(Generic[Loaded]):
         if changed:
             self._tell()
 
-    def _try(self, target: Target, *, for_good: bool) -> None:
-        """Load `target`, or remember why it does not load; a refusal of a staged one is final."""
+    def _is_due(self, target: Target, pointer: Pointer) -> bool:
+        """A staged generation is tried once an attempt, others every `RETRY_S` seconds."""
+        if target == pointer.staged and target != pointer.live:
+            return pointer.attempt != self._attempt
+        return time.monotonic() >= self._retry_at.get(target, 0.0)
+
+    def _try(self, target: Target) -> None:
+        """Load `target`, or remember why it does not load."""
         started = time.monotonic()
         try:
             loaded = self._load(target.generation, target.overlay)
@@ -174,7 +180,7 @@ class Follower(Generic[Loaded]):
             log.exception("generation.refused", replica=self._name, target=str(target))
             with self._state:
                 self._refused[target] = f"{type(error).__name__}: {error}"
-            self._retry_at[target] = float("inf") if for_good else time.monotonic() + RETRY_S
+            self._retry_at[target] = time.monotonic() + RETRY_S
             return
         with self._state:
             self._loaded[target] = loaded
