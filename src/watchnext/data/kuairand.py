@@ -42,13 +42,14 @@ class KuaiRand:
     """KuaiRand-Pure as events; `users` keeps the first users by hash (0: all)."""
 
     name = NAME
+    derived = DERIVED
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._files = KuaiRandFiles.find(folder)
-        self._dropped: Dropped = Dropped()
-        self._videos = read_videos(self._files.videos, self._dropped)
-        people = read_users(self._files.users, self._dropped)
-        shown = read_impressions(self._files, self._videos, people, clock.now_ms(), self._dropped)
+        self.dropped: Dropped = Dropped()
+        self._videos = read_videos(self._files.videos, self.dropped)
+        people = read_users(self._files.users, self.dropped)
+        shown = read_impressions(self._files, self._videos, people, clock.now_ms(), self.dropped)
         self.last_ms = int(shown["ended_ms"].max())
         kept = keep_users(shown["user_id"], users)
         shown = shown[shown["user_id"].isin(kept)]
@@ -92,7 +93,7 @@ class KuaiRand:
             first_ms=min(first_shown, int(self._seeds["started_ms"].min())) if len(self._seeds) else first_shown,
             last_ms=int(self._shown["ended_ms"].max()),
             derived=DERIVED,
-            dropped=dict(self._dropped),
+            dropped=dict(self.dropped),
         )
 
     def _impressions(self) -> Iterator[Record]:
@@ -152,7 +153,7 @@ class KuaiRand:
         """One row a long view of the untimed history, sorted by its derived end."""
         if self._files.history is None:
             return pd.DataFrame(columns=["user_id", "video_id", "nth", "started_ms", "ended_ms", "seconds"])
-        history = read_history(self._files.history, self._videos, self._dropped)
+        history = read_history(self._files.history, self._videos, self.dropped)
         seeds = history[history["user_id"].isin(kept)]
         seconds = seeds["video_id"].map(self._videos.set_index("video_id")["seconds"])
         ended = seeds["last_time_ms"] - seeds["from_end"] * SEED_SPACING_MS

@@ -49,13 +49,14 @@ class MovieLens:
     """ML-100k as events; `users` keeps the first users by hash (0: all)."""
 
     name = NAME
+    derived = DERIVED
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._folder = folder
-        self._dropped: Dropped = Dropped()
-        self._films = read_films(folder, self._dropped)
-        people = read_people(folder, self._dropped)
-        ratings = read_ratings(folder, self._films, people, clock.now_ms(), self._dropped)
+        self.dropped: Dropped = Dropped()
+        self._films = read_films(folder, self.dropped)
+        people = read_people(folder, self.dropped)
+        ratings = read_ratings(folder, self._films, people, clock.now_ms(), self.dropped)
         first_rated = ratings.groupby("video_id")["rated_ms"].min()
         self._films["uploaded_at"] = np.minimum(
             self._films["released_ms"], self._films["video_id"].map(first_rated).fillna(self._films["released_ms"])
@@ -104,7 +105,7 @@ class MovieLens:
             first_ms=int(self._watches["started_ms"].min()) - SHOWN_BEFORE_MS,
             last_ms=int(self._watches["ended_ms"].max()),
             derived=DERIVED,
-            dropped=dict(self._dropped),
+            dropped=dict(self.dropped),
         )
 
     def _impressions(self) -> Iterator[Record]:

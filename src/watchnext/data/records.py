@@ -6,7 +6,7 @@ Times are the data's own; the shift to today is `watchnext.data.replay`'s.
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -28,8 +28,8 @@ class Description:
     counts: dict[str, int]  # users, videos, watches, impressions, ...
     first_ms: int
     last_ms: int
-    derived: dict[str, str] = field(default_factory=dict)  # what is not in the data, to the rule that made it
-    dropped: dict[str, int] = field(default_factory=dict)  # "file: why" to the rows left out
+    derived: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 class Dataset(Protocol):
@@ -43,6 +43,16 @@ class Dataset(Protocol):
     @property
     def last_ms(self) -> int:
         """The time at which the last event of the whole data set becomes available, whatever users are kept."""
+        ...
+
+    @property
+    def derived(self) -> Mapping[str, str]:
+        """What is not in the data, to the rule that made it."""
+        ...
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """File and reason, to the rows left out."""
         ...
 
     def catalog(self) -> Iterator[CatalogEvent]:
@@ -76,8 +86,13 @@ def fraction_of(*parts: object) -> float:
     >>> round(fraction_of("film length", 50), 4)
     0.1448
     """
+    return (number_of(*parts) >> 11) * 2.0**-53
+
+
+def number_of(*parts: object) -> int:
+    """64 bits that depend on `parts` alone."""
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
+    return int.from_bytes(digest, "little")
 
 
 def keep_users(user_ids: Iterable[str], users: int) -> set[str]:

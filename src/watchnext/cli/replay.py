@@ -1,0 +1,63 @@
+"""`watchnext replay NAME`: send a data set to Kafka as if it ended today."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from watchnext.cli.data import DaysOption, PathOption, UsersOption
+from watchnext.cli.output import JsonFlag, next_step, note, print_json, progress, say
+from watchnext.clock import SystemClock
+from watchnext.settings import load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def replay(
+    name: Annotated[str, typer.Argument(help="One of `watchnext data list`.")] = "movielens",
+    path: PathOption = None,
+    users: UsersOption = 0,
+    days: DaysOption = 30,
+    limit: Annotated[int, typer.Option(min=0, help="Send at most so many events, the oldest; 0: all.")] = 0,
+    speed: Annotated[float, typer.Option(min=0, help="Times real time; 0: as fast as possible.")] = 0.0,
+    again: Annotated[bool, typer.Option(help="Send it though it was sent before: counters will count twice.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send a data set's catalogue, profiles and events to Kafka, moved by whole days to end today."""
+    from watchnext.data import open_dataset
+    from watchnext.data.replay import fix_shift, paced, record_finished, recorded_shift, replay_events
+    from watchnext.stream.producer import EventProducer
+    from watchnext.stream.topics import ensure_topics
+
+    settings, clock = load_settings(), SystemClock()
+    earlier = recorded_shift(settings.home, name)
+    if earlier is not None and earlier.finished_at_ms and not again:
+        _report(
+            as_json, {"dataset": name, "sent": 0, **asdict(earlier)}, f"{name} was sent before; --again sends it twice"
+        )
+        return
+    note(f"reading {name}")
+    dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
+    ensure_topics(settings)
+    shift = fix_shift(settings.home, dataset, clock)
+    with EventProducer(settings) as producer, progress(quiet=as_json) as bars:
+        task = bars.add_task(f"sending {name}", total=None)
+        records = paced(replay_events(dataset, shift, limit=limit), speed)
+        sent = producer.send_many(records, lambda count: bars.update(task, completed=count))
+    if not limit:
+        shift = record_finished(settings.home, name, shift, sent, clock)
+    derived = ", ".join(dataset.derived)
+    _report(
+        as_json,
+        {"dataset": name, "sent": sent, **asdict(shift), "derived": dataset.derived, "dropped": dataset.dropped},
+        f"{name}: {sent:,} messages sent, moved by {shift.days:,} days\nderived, not in the data: {derived}",
+    )
+
+
+def _report(as_json: bool, answer: dict[str, Any], text: str) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    say(text)
+    next_step("watchnext pipeline run")
