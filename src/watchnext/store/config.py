@@ -77,6 +77,8 @@ def feature_store_document(settings: Settings) -> dict[str, Any]:
         "registry": {"registry_type": "sql" if _is_database(path) else "file", "path": path},
         "online_store": online_options(settings.features.online),
         "offline_store": offline,
+        # Without a batch size Feast 0.67 materializes the first Arrow batch of its result and drops the others.
+        "materialization": {"online_write_batch_size": 1_000},
         "entity_key_serialization_version": 3,
     }
 

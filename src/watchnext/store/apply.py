@@ -1,0 +1,49 @@
+"""Register the definitions: once at set-up, by whoever starts or upgrades the system, never by a server.
+
+Feast keeps registered objects where every reader unpickles them, so the registry is written here alone.
+"""
+
+from pathlib import Path
+
+import structlog
+from feast import FeatureStore
+from redis.exceptions import RedisError
+
+from watchnext.contracts.names import View
+from watchnext.errors import StoreError
+from watchnext.settings import Settings
+from watchnext.store.config import masked, offline_type, repo_config, write_feature_store_yaml
+from watchnext.store.offline import OfflineLog
+from watchnext.store.schema import definitions
+
+_log = structlog.get_logger(__name__)
+
+
+def apply(settings: Settings) -> Path:
+    """Write `<home>/feast/feature_store.yaml` and register entities, views and services; again is harmless.
+
+    Returns:
+        The configuration file, for Feast's own command line and UI.
+
+    Raises:
+        StoreError: the registry or the online store refused.
+    """
+    path = write_feature_store_yaml(settings)
+    if offline_type(settings) == "duckdb":
+        for view in View:
+            OfflineLog(settings.offline_path, view).create()
+    wanted = definitions(settings)
+    try:
+        open_store(settings).apply(wanted.objects())
+    except (OSError, RedisError) as error:
+        raise StoreError(
+            f"the definitions cannot be registered in {settings.registry_path} "
+            f"(online store {masked(settings.features.online)}): {error}"
+        ) from error
+    _log.info("feast_applied", registry=settings.registry_path, views=len(wanted.views), services=len(wanted.services))
+    return path
+
+
+def open_store(settings: Settings) -> FeatureStore:
+    """Feast's own front, with the registry; for pipelines and drills, never for a request."""
+    return FeatureStore(config=repo_config(settings))
