@@ -129,8 +129,8 @@ def _table(
         table = VideoTable.build(catalog, counters, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
     except ValueError as error:
         raise GenerationError(
-            f"the feature store cannot refresh the live generation: {error} (is the stream caught up? `watchnext "
-            "status`; a store that lost rows is filled again by the recovery drill in docs/stream.md)"
+            f"the feature store cannot refresh the live generation: {error} (has the stream caught up with the "
+            "catalogue topic? `watchnext status`)"
         ) from error
     cold = len(table) - len(base)
     return dataclasses.replace(

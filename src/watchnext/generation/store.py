@@ -12,7 +12,7 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,10 +20,12 @@ from watchnext.clock import Clock, SystemClock
 from watchnext.contracts.names import collection_name
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.features.spec import spec_hash
-from watchnext.generation.bundle import Bundle, bundle_of
 from watchnext.generation.files import Files
 from watchnext.generation.manifest import FileEntry, Manifest, Pointer, Replica, Target, decode, encode
 from watchnext.settings import Settings
+
+if TYPE_CHECKING:
+    from watchnext.generation.bundle import Bundle
 
 MANIFEST: Final = "manifest.json"
 POINTER: Final = "live.json"
@@ -112,12 +114,14 @@ class GenerationStore:
         self._put(manifest, contents)
         return manifest
 
-    def load(self, generation: str, overlay: int = 0) -> Bundle:
+    def load(self, generation: str, overlay: int = 0) -> "Bundle":
         """The bundle, after every file's hash, the content id and the feature spec were found right.
 
         Raises:
             GenerationError: there is no such bundle, it is damaged, or it was made by other feature code.
         """
+        from watchnext.generation.bundle import bundle_of  # torch takes seconds: `generation list` does without
+
         base = self.manifest(generation)
         contents = self._contents(base)
         if overlay == 0:
