@@ -9,6 +9,7 @@ Every verb has `--json`, ends with the next step, and exits 0 (done), 1 (failed)
 `WatchnextError` and does not catch it: `main` prints it as one line.
 """
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -34,6 +35,7 @@ VERBS: Final = (
     "doctor",
     "config",
 )
+WITHOUT_LOGS: Final = ("down", "status", "doctor", "config")  # they call nothing that logs
 
 
 class LazyVerbs(TyperGroup):
@@ -47,6 +49,8 @@ class LazyVerbs(TyperGroup):
         """The verb's command, or none."""
         if cmd_name not in VERBS:
             return None
+        if cmd_name not in WITHOUT_LOGS:
+            log_to_standard_error()
         module = import_module(f"watchnext.cli.{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
@@ -81,6 +85,17 @@ def environment_name(key: str) -> str:
     'WATCHNEXT_KAFKA__PARTITIONS'
     """
     return "WATCHNEXT_" + key.upper().replace(".", "__")
+
+
+def log_to_standard_error() -> None:
+    """Logs of what a verb calls, from warnings up; standard output is the verb's own."""
+    import structlog  # takes as long as the rest of `watchnext status`
+
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def main() -> None:

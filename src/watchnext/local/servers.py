@@ -42,4 +42,4 @@ class Server:
     prepare: Callable[[], None] = nothing  # writes its configuration, before each start
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10  # from the stop signal to SIGKILL
-    start_seconds: float = 120
+    start_seconds: float = 300  # against hangs; a busy machine may take a minute to import torch

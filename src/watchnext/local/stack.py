@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from watchnext.errors import ConfigError
 from watchnext.local.cache import kafka_jars, router_binary
+from watchnext.local.definitions import ensure_definitions
 from watchnext.local.heartbeats import replica_is_ready, worker_is_ready
 from watchnext.local.kafka import kafka_server
 from watchnext.local.milvus import milvus_server
 from watchnext.local.probes import http_ok
 from watchnext.local.router import router_server
-from watchnext.local.servers import ONE_THREAD, Port, Server, nothing, run_folder
+from watchnext.local.servers import ONE_THREAD, Port, Server, run_folder
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
 from watchnext.settings import Settings
@@ -68,24 +69,15 @@ def _module(name: str) -> tuple[str, ...]:
 
 
 def _worker(settings: Settings, number: int) -> Server:
-    """A materializer; the first one finds topics and feature definitions made, the others come after it."""
     name = f"worker-{number}"
-
-    def make_definitions() -> None:
-        from watchnext.store.apply import apply  # Feast takes seconds to import: only where workers are started
-        from watchnext.stream.topics import ensure_topics
-
-        ensure_topics(settings)
-        apply(settings)
-
     return Server(
         name=name,
         what="materializer: events to features",
         command=(*_module("watchnext.stream.worker"), name),
         ready=lambda: worker_is_ready(run_folder(settings.home.absolute()), name),
-        after=("kafka", "valkey") if number == 1 else ("worker-1",),
+        after=("kafka", "valkey"),
         environment=ONE_THREAD,
-        prepare=make_definitions if number == 1 else nothing,
+        prepare=lambda: ensure_definitions(settings),
         stop_seconds=20,
     )
 

