@@ -1,0 +1,237 @@
+"""The offline log through Feast's DuckDB engine: point-in-time sets and the recovery drill."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from watchnext.contracts.names import FeatureService, Topic, View
+from watchnext.contracts.rows import FeatureRow, UserImpressions, UserProfile, UserWatches, VideoCatalog, VideoCounters
+from watchnext.errors import StoreError
+from watchnext.settings import Settings
+from watchnext.store import pit
+from watchnext.store.apply import apply, open_store
+from watchnext.store.materialize import materialize
+from watchnext.store.offline import OfflineLog
+from watchnext.store.pit import point_in_time
+from watchnext.store.rows import FeatureStoreRows
+
+NOW = 1_700_000_000_000  # epoch ms
+
+
+def write(settings: Settings, rows: Sequence[FeatureRow], part: int = 0) -> None:
+    row = type(rows[0])
+    OfflineLog(settings.offline_path, row.VIEW).write_part(row.TOPIC, 0, part, part + len(rows) - 1, rows)
+
+
+def watched(user_id: str, *, at_ms: int, offset: int, videos: list[str]) -> UserWatches:
+    return UserWatches(
+        entity_id=user_id,
+        event_timestamp=at_ms * 1000,
+        partition=0,
+        offset=offset,
+        watch_video_ids=videos,
+        watch_seconds=[1.5] * len(videos),
+        seen_ids=videos,
+        watches=len(videos),
+    )
+
+
+def labels(*rows: tuple[str, int], key: str = "user_id") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            key: [row[0] for row in rows],
+            "event_timestamp": pd.to_datetime([row[1] for row in rows], unit="ms", utc=True),
+        }
+    )
+
+
+def as_lists(column: pd.Series) -> list[object]:
+    return [value.tolist() if isinstance(value, np.ndarray) else value for value in column]
+
+
+@pytest.fixture
+def settings(feature_settings: Settings) -> Settings:
+    apply(feature_settings)
+    return feature_settings
+
+
+def test_the_label_in_a_same_instant_watch_is_not_seen(settings: Settings) -> None:
+    """A data set stamps an impression and its watch alike; as of one millisecond before, the watch is unknown."""
+    write(
+        settings,
+        [
+            watched("u1", at_ms=NOW - 60_000, offset=0, videos=["earlier"]),
+            watched("u1", at_ms=NOW, offset=1, videos=["earlier", "the label"]),
+        ],
+    )
+
+    asked = labels(("u1", NOW), ("u1", NOW - 1))
+    found = point_in_time(settings, View.USER_WATCHES, asked, features=["watch_video_ids"])
+
+    assert as_lists(found["watch_video_ids"]) == [["earlier", "the label"], ["earlier"]], "Feast's join is inclusive"
+
+
+def test_rows_keep_their_order_their_columns_and_their_duplicates(settings: Settings) -> None:
+    write(settings, [watched(user, at_ms=NOW, offset=n, videos=[user]) for n, user in enumerate(["u1", "u2"])])
+    asked = labels(("u2", NOW + 1), ("u1", NOW + 1), ("nobody", NOW + 1), ("u2", NOW + 1), ("u1", NOW - 1))
+    asked["label"] = [10, 11, 12, 13, 14]
+    asked.index = [5, 5, 1, 0, 9]
+
+    found = point_in_time(settings, View.USER_WATCHES, asked, features=["watch_video_ids", "watches"])
+
+    assert found["label"].tolist() == [10, 11, 12, 13, 14]
+    assert found["user_id"].tolist() == ["u2", "u1", "nobody", "u2", "u1"]
+    assert as_lists(found["watch_video_ids"]) == [["u2"], ["u1"], None, ["u2"], None]
+    assert found["watches"].tolist() == [1, 1, None, 1, None]
+    assert list(asked.columns) == ["user_id", "event_timestamp", "label"], "the caller's frame is left alone"
+
+
+def test_a_service_joins_all_its_views_at_once(settings: Settings) -> None:
+    write(settings, [watched("u1", at_ms=NOW, offset=0, videos=["v1"])])
+    write(
+        settings,
+        [UserImpressions(entity_id="u1", event_timestamp=NOW * 1000 + 1, partition=0, offset=0, impressions=4)],
+    )
+
+    found = point_in_time(settings, FeatureService.USER, labels(("u1", NOW), ("u1", NOW + 1)))
+
+    assert found["watches"].tolist() == [1, 1]
+    assert found["impressions"].tolist() == [None, 4], "the impression came a microsecond after the first label"
+    assert found["country"].tolist() == [None, None], "no profile was ever seen"
+    assert not {"partition", "offset", "event_ids"} & set(found.columns)
+
+
+def test_videos_are_joined_by_their_own_key(settings: Settings) -> None:
+    write(settings, [VideoCatalog(entity_id="v1", event_timestamp=1, partition=0, offset=0, topics=["cats"])])
+    write(settings, [VideoCounters(entity_id="v1", event_timestamp=NOW * 1000, partition=0, offset=0, older_clicks=3)])
+
+    found = point_in_time(
+        settings, FeatureService.VIDEO, labels(("v1", NOW), key="video_id"), features=["topics", "older_clicks"]
+    )
+
+    assert as_lists(found["topics"]) == [["cats"]]
+    assert found["older_clicks"].tolist() == [3]
+
+
+def test_the_narrow_join_equals_feasts_own_wide_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: `get_historical_features` with the wide columns, and pandas' `merge_asof`."""
+    monkeypatch.setattr(pit, "_LABELS_A_JOIN", 70)  # several joins
+    random = np.random.default_rng(11)
+    times = np.sort(random.choice(10_000, 300, replace=False)) + NOW
+    users = [f"u{n}" for n in random.integers(0, 9, 300)]
+    history = [
+        watched(user, at_ms=int(at), offset=n, videos=[f"v{n}", f"v{n % 7}"])
+        for n, (user, at) in enumerate(zip(users, times, strict=True))
+    ]
+    write(settings, history[:100])
+    write(settings, history[100:], part=100)
+    asked = labels(
+        *((f"u{user}", int(at)) for user, at in zip(random.integers(0, 10, 200), random.integers(NOW, NOW + 10_000, 200)))
+    )
+
+    found = point_in_time(settings, View.USER_WATCHES, asked, features=["watch_video_ids"])
+
+    log = pd.DataFrame(
+        {
+            "user_id": users,
+            "event_timestamp": pd.to_datetime(times, unit="ms", utc=True),
+            "watch_video_ids": [row.watch_video_ids for row in history],
+        }
+    )
+    ordered = asked.assign(number=range(len(asked))).sort_values("event_timestamp")
+    by_pandas = pd.merge_asof(ordered, log, on="event_timestamp", by="user_id").sort_values("number")
+    expected = [value if isinstance(value, list) else None for value in by_pandas["watch_video_ids"]]
+    assert None in expected
+    assert as_lists(found["watch_video_ids"]) == expected
+
+    wide = open_store(settings).get_historical_features(
+        asked.assign(number=range(len(asked))), ["user_watches:watch_video_ids"]
+    )
+    by_feast = wide.to_df().sort_values("number")["watch_video_ids"]
+    assert [value if isinstance(value, list) else None for value in as_lists(by_feast)] == expected
+
+
+def test_no_labels_are_no_rows(settings: Settings) -> None:
+    found = point_in_time(settings, View.USER_WATCHES, labels(), features=["watches"])
+
+    assert found.empty
+    assert list(found.columns) == ["user_id", "event_timestamp", "watches"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "features", "words"),
+    [
+        (labels(("u1", NOW)), ["watch_secondz"], "watch_secondz"),
+        (labels(("u1", NOW)), [], "wanted some of"),
+        (labels(("u1", NOW), key="video_id"), ["watches"], "user_id"),
+        (labels(("u1", NOW)).assign(watches=1), ["watches"], "rename"),
+        (pd.DataFrame({"user_id": ["u1"], "event_timestamp": [NOW]}), ["watches"], "utc=True"),
+    ],
+    ids=["unknown feature", "no feature", "wrong key", "clash", "no time zone"],
+)
+def test_a_wrong_question_is_a_clear_error(
+    settings: Settings, asked: pd.DataFrame, features: list[str], words: str
+) -> None:
+    with pytest.raises(StoreError, match=words):
+        point_in_time(settings, View.USER_WATCHES, asked, features=features)
+
+
+def test_before_apply_nothing_can_be_asked(feature_settings: Settings) -> None:
+    with pytest.raises(StoreError, match="not registered"):
+        point_in_time(feature_settings, View.USER_WATCHES, labels(("u1", NOW)))
+
+
+def test_apply_twice_is_harmless_and_the_file_is_private(settings: Settings) -> None:
+    path = apply(settings)
+
+    assert path.stat().st_mode & 0o077 == 0
+    assert {view.name for view in open_store(settings).list_feature_views()} == {view.value for view in View}
+
+
+def test_materializing_the_log_into_an_empty_store_gives_the_streamed_rows(settings: Settings) -> None:
+    """3,000 users (over Feast's and our batch sizes), 2 rows each, empty lists and strings among them."""
+    users = [f"u{n}" for n in range(3_000)]
+    first = [watched(user, at_ms=NOW, offset=n, videos=[]) for n, user in enumerate(users)]
+    second = [
+        watched(user, at_ms=NOW + 1 + n % 3, offset=3_000 + n, videos=[f"v{n}"] * (n % 4))
+        for n, user in enumerate(users)
+    ]
+    profiles = [
+        UserProfile(entity_id="u1", event_timestamp=7, partition=0, offset=0, age=-1.0, country="", logged_in=False),
+        UserProfile(entity_id="u2", event_timestamp=8, partition=0, offset=1, age=33.5, country="NL", logged_in=True),
+    ]
+    write(settings, first)
+    write(settings, second, part=3_000)
+    write(settings, profiles)
+
+    counts = materialize(settings, rows_a_range=2_500)
+
+    assert (counts[View.USER_WATCHES], counts[View.USER_PROFILE], counts[View.USER_SEARCHES]) == (6_000, 2, 0)
+    rows = FeatureStoreRows.open(settings)
+    assert rows.read_rows(View.USER_WATCHES, users) == {row.entity_id: row for row in second}
+    assert rows.read_rows(View.USER_PROFILE, users) == {row.entity_id: row for row in profiles}
+
+
+def test_materializing_never_replaces_a_younger_row(settings: Settings) -> None:
+    write(settings, [watched("u1", at_ms=NOW, offset=0, videos=["old"])])
+    younger = watched("u1", at_ms=NOW + 1, offset=1, videos=["old", "new"])
+    rows = FeatureStoreRows.open(settings)
+    rows.write([younger])
+
+    materialize(settings, [View.USER_WATCHES])
+
+    assert rows.read_row(View.USER_WATCHES, "u1") == younger
+
+
+def test_feasts_own_command_line_reads_the_written_configuration(settings: Settings, tmp_path: Path) -> None:
+    from feast import FeatureStore
+
+    store = FeatureStore(repo_path=str(tmp_path / "feast"))
+
+    store.materialize(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC), ["user_watches"])
+    assert store.get_feature_service("user_v1").name == "user_v1"
+    assert Topic.WATCH.value == store.get_feature_view("user_watches").tags["topic"]
