@@ -26,7 +26,6 @@ def train(shape: Shape) -> BaseComponent:
             built = shape.task(
                 generation.build_generation(
                     **key,
-                    frozen=frozen.outputs["frozen"],
                     encoded=encoded,
                     towers=towers,
                     ranker=ranker,

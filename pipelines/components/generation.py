@@ -16,7 +16,6 @@ def refuse(reason: str):
 @component
 def build_generation(
     snapshot_id: str,
-    frozen: Input[Dataset],
     encoded: Input[Dataset],
     towers: Input[Model],
     ranker: Input[Model],
@@ -26,13 +25,11 @@ def build_generation(
     """Put everything under one content hash; the answer is the generation's id."""
     from pathlib import Path
 
-    from watchnext.training.build import build
-
     from watchnext.settings import load_settings
+    from watchnext.training.build import build
 
     return build(
         load_settings(),
-        snapshot=Path(frozen.path),
         examples=Path(encoded.path),
         towers=Path(towers.path),
         ranker=Path(ranker.path),
@@ -44,9 +41,8 @@ def build_generation(
 @component
 def load_index(generation: str) -> int:
     """Load the generation's vectors into Milvus and verify count and recall; the answer is the number of vectors."""
-    from watchnext.training.build import load_index as load
-
     from watchnext.settings import load_settings
+    from watchnext.training.build import load_index as load
 
     return load(load_settings(), generation)
 
@@ -54,9 +50,8 @@ def load_index(generation: str) -> int:
 @component
 def publish(generation: str):
     """Stage the generation, wait until every replica has loaded it, move the pointer."""
-    from watchnext.training.build import publish as go_live
-
     from watchnext.settings import load_settings
+    from watchnext.training.build import publish as go_live
 
     go_live(load_settings(), generation)
 
@@ -64,8 +59,7 @@ def publish(generation: str):
 @component
 def refresh() -> str:
     """Make and publish the live generation's next overlay; the answer is `generation.overlay`."""
-    from watchnext.training.build import refresh as make_overlay
-
     from watchnext.settings import load_settings
+    from watchnext.training.build import refresh as make_overlay
 
     return make_overlay(load_settings())

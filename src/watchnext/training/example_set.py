@@ -130,6 +130,7 @@ class ExampleSet:
     ranker: RankerExamples
     queries: Queries
     watched: Watched
+    country_watches: dict[str, Floats]  # country to watches of the training part, [videos]
     probes: list[dict[str, Any]]  # {"row": merged user rows, "context": a request's}
 
     def save(self, folder: Path) -> None:
@@ -140,8 +141,9 @@ class ExampleSet:
         self.ranker.save(folder / "ranker.npz")
         self.queries.save(folder / "queries.npz")
         self.watched.save(folder / "watched.npz")
-        with (folder / "videos.npz").open("wb") as file:
-            np.savez(file, allow_pickle=False, **self.videos.columns())
+        for name, arrays in (("videos", self.videos.columns()), ("countries", self.country_watches)):
+            with (folder / f"{name}.npz").open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
         for name, value in (
             ("vocabularies", self.vocabularies.to_json()),
             ("probes", self.probes),
@@ -152,16 +154,20 @@ class ExampleSet:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """What `save` wrote."""
-        with np.load(folder / "videos.npz", allow_pickle=False) as arrays:
-            videos = VideoTable.from_columns(dict(arrays))
+        with (
+            np.load(folder / "videos.npz", allow_pickle=False) as videos,
+            np.load(folder / "countries.npz", allow_pickle=False) as countries,
+        ):
+            table, country_watches = VideoTable.from_columns(dict(videos)), dict(countries)
         return cls(
             meta=Meta(**json.loads((folder / "meta.json").read_text())),
             vocabularies=Vocabularies.from_json(json.loads((folder / "vocabularies.json").read_text())),
-            videos=videos,
+            videos=table,
             users=EncodedUsers.load(folder / "users.npz"),
             towers=TowerExamples.load(folder / "towers.npz"),
             ranker=RankerExamples.load(folder / "ranker.npz"),
             queries=Queries.load(folder / "queries.npz"),
             watched=Watched.load(folder / "watched.npz"),
+            country_watches=country_watches,
             probes=json.loads((folder / "probes.json").read_text()),
         )

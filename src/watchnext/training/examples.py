@@ -130,6 +130,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
             person=pd.factorize(finished["user_id"][known])[0].astype(np.int64),
             row=words.vocabularies.videos.indices(finished["video_id"][known]),
         ),
+        country_watches=_country_watches(finished[known], log.profiles(snapshot), words),
         probes=_probes(frozen, watches, snapshot.end_ms),
     ).save(folder)
     _log.info("examples_built", **{name.replace(" ", "_").replace("-", "_"): count for name, count in counts.items()})
@@ -216,6 +217,18 @@ def _questions(
     if not kept:
         raise DataError("no held-out watch is of a video that its user had not seen: replay a longer stretch of events")
     return Queries(user=np.array(kept, np.int64), seen=seen_rows, targets=targets)
+
+
+def _country_watches(finished: pd.DataFrame, profiles: pd.DataFrame, words: Words) -> dict[str, NDArray[np.float32]]:
+    """Watches of each video by the country of the watch, else of the profile."""
+    at_home = finished["user_id"].map(profiles.set_index("user_id")["country"]).fillna("")
+    country = finished["country"].where(finished["country"] != "", at_home)
+    rows = words.vocabularies.videos.indices(finished["video_id"])
+    size = words.vocabularies.videos.size
+    return {
+        name: np.bincount(rows[(country == name).to_numpy()], minlength=size).astype(np.float32)
+        for name in words.vocabularies.countries.tokens
+    }
 
 
 def _probes(settings: Settings, watches: pd.DataFrame, end_ms: int) -> list[dict[str, Any]]:

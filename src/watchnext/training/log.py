@@ -41,7 +41,13 @@ def profiles(snapshot: Snapshot) -> pd.DataFrame:
 
 def catalog(snapshot: Snapshot) -> pd.DataFrame:
     """The last catalogue entry of each video."""
-    return _table(snapshot, Topic.CATALOG).drop_duplicates("video_id", keep="last", ignore_index=True)
+    return catalog_of(str(snapshot.folder / "archive"), snapshot.end_ms)
+
+
+def catalog_of(archive: str, until_ms: int | None = None) -> pd.DataFrame:
+    """The last catalogue entry of each video in an archive, of those uploaded until `until_ms`."""
+    table = _read(archive, Topic.CATALOG, until_ms)
+    return table.drop_duplicates("video_id", keep="last", ignore_index=True)
 
 
 def _events(snapshot: Snapshot, topic: Topic, time: str) -> pd.DataFrame:
@@ -50,7 +56,11 @@ def _events(snapshot: Snapshot, topic: Topic, time: str) -> pd.DataFrame:
 
 
 def _table(snapshot: Snapshot, topic: Topic) -> pd.DataFrame:
+    return _read(str(snapshot.folder / "archive"), topic, snapshot.end_ms)
+
+
+def _read(archive: str, topic: Topic, until_ms: int | None) -> pd.DataFrame:
     """In the order of the log: within a key that is the order of sending."""
-    table: Any = read_archive(str(snapshot.folder / "archive"), topic, snapshot.end_ms)
+    table: Any = read_archive(archive, topic, until_ms)
     frame: pd.DataFrame = table.to_pandas()
     return frame.drop(columns=[LOG_PARTITION, LOG_OFFSET])

@@ -1,0 +1,124 @@
+"""Stages 6 to 8: build the generation, load its vectors into Milvus and verify them, publish. And the refresh.
+
+Thin on purpose: `watchnext.generation` has the logic, this file knows where the earlier stages left things.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import structlog
+
+from watchnext.clock import SystemClock
+from watchnext.contracts.rows import VideoCatalog, VideoCounters, VideoRow
+from watchnext.evaluation.result import Evaluation
+from watchnext.features.state import RequestContext
+from watchnext.generation.build import GenerationParts, build_generation
+from watchnext.generation.bundle import ProbeUser
+from watchnext.generation.publish import publish as go_live
+from watchnext.generation.refresh import refresh_index, refresh_interval_floor
+from watchnext.generation.store import GenerationStore
+from watchnext.generation.verify import load_index as load_vectors
+from watchnext.generation.verify import verify_index
+from watchnext.index.milvus import VideoIndex
+from watchnext.settings import Settings
+from watchnext.training import log
+from watchnext.training.example_set import ExampleSet
+from watchnext.training.ranker import load_ranker
+from watchnext.training.states import counter_rows, records
+from watchnext.training.towers import load_towers
+
+Row = TypeVar("Row", bound=VideoRow)
+
+_log = structlog.get_logger(__name__)
+
+
+def build(settings: Settings, *, examples: Path, towers: Path, ranker: Path, evaluation: Path, card: str) -> str:
+    """Put models, video table, probes and figures under one content hash.
+
+    Returns:
+        The generation's id.
+
+    Raises:
+        GenerationError: what was written does not verify.
+    """
+    data = ExampleSet.load(examples)
+    fitted, quantiles = load_ranker(ranker)
+    parts = GenerationParts(
+        tower=load_towers(towers),
+        ranker=fitted,
+        quantiles=quantiles,
+        vocabularies=data.vocabularies,
+        videos=data.videos,
+        probes=[ProbeUser(probe["row"], RequestContext(**probe["context"])) for probe in data.probes],
+        metrics=Evaluation.load(evaluation).flat(),
+        snapshot=data.meta.snapshot,
+        card=card,
+        country_watches=data.country_watches,
+    )
+    return build_generation(GenerationStore.open(settings), parts).generation
+
+
+def load_index(settings: Settings, generation: str) -> int:
+    """Load a generation's vectors into Milvus, and verify count and recall against exact search.
+
+    Returns:
+        How many vectors there are.
+
+    Raises:
+        GenerationError: too few rows, or too little recall.
+        VectorIndexError: Milvus is down.
+    """
+    bundle = GenerationStore.open(settings).load(generation)
+    index = VideoIndex.open(settings)
+    load_vectors(bundle, index)
+    _log.info("index_verified", generation=generation, recall=round(verify_index(bundle, index), 4))
+    return bundle.manifest.videos
+
+
+def publish(settings: Settings, generation: str) -> None:
+    """Make a generation the live one, once every replica has loaded it.
+
+    Raises:
+        GenerationError: it does not verify, or a replica does not acknowledge it in time.
+        VectorIndexError: Milvus is down.
+    """
+    go_live(GenerationStore.open(settings), generation, 0, settings, say=_say)
+
+
+def refresh(settings: Settings) -> str:
+    """Make and publish the live generation's next overlay: the catalogue of now, counters as of the last interval.
+
+    Returns:
+        The target that is live afterwards.
+
+    Raises:
+        NoGenerationError: nothing is live.
+        GenerationError: the overlay does not verify or publish.
+        VectorIndexError: Milvus is down.
+    """
+    now_ms = SystemClock().now_ms()
+    catalog = log.catalog_of(settings.archive_path)
+    ids = catalog["video_id"]
+    at_ms = pd.Series(refresh_interval_floor(now_ms, settings), index=ids.index)
+    counted = zip(ids, counter_rows(settings, ids, at_ms), strict=True)
+    pointer = refresh_index(
+        GenerationStore.open(settings),
+        settings,
+        [_row(VideoCatalog, entry["video_id"], entry) for entry in records(catalog)],
+        [_row(VideoCounters, video_id, row) for video_id, row in counted if row is not None],
+        now_ms,
+        say=_say,
+    )
+    return str(pointer.live)
+
+
+def _row(kind: type[Row], video_id: str, columns: Mapping[str, Any]) -> Row:
+    """A feature row of those of `columns` that it has."""
+    names = kind.features()
+    return kind(entity_id=video_id, **{name: value for name, value in columns.items() if name in names})
+
+
+def _say(step: str) -> None:
+    _log.info("publishing", step=step)
