@@ -1,0 +1,101 @@
+"""Parts of the archive on a real file system."""
+
+from pathlib import Path
+
+import pytest
+
+from watchnext.contracts.events import (
+    CatalogEvent,
+    Event,
+    ImpressionEvent,
+    ProfileEvent,
+    SearchEvent,
+    ServedEvent,
+    ServedItem,
+    VideoDelta,
+    WatchEvent,
+)
+from watchnext.contracts.names import Topic
+from watchnext.errors import ConfigError, StoreError
+from watchnext.stream.archive import Batch, EventArchive, read_archive
+
+EVENTS: list[tuple[Topic, Event]] = [
+    (
+        Topic.WATCH,
+        WatchEvent(
+            event_id="e",
+            user_id="u",
+            video_id="v",
+            started_at=1_000,
+            watch_seconds=0.1,
+            video_seconds=3.5,
+            completed=True,
+        ),
+    ),
+    (Topic.SEARCH, SearchEvent(event_id="e", user_id="ü", query="", searched_at=1)),
+    (
+        Topic.SERVED,
+        ServedEvent(
+            request_id="r",
+            user_id="u",
+            served_at=1,
+            items=[
+                ServedItem(video_id="a", position=0, sources=["tower", "fresh"], scores=[0.1], expected_seconds=2.5),
+                ServedItem(video_id="b", position=1, sources=[], features="AAAA"),
+            ],
+        ),
+    ),
+    (Topic.SERVED, ServedEvent(request_id="r", user_id="u", served_at=1, items=[], degraded=["ranking"])),
+    (
+        Topic.IMPRESSION,
+        ImpressionEvent(event_id="e", request_id="r", user_id="u", video_id="v", position=3, shown_at=9),
+    ),
+    (Topic.CATALOG, CatalogEvent(video_id="v", uploaded_at=0, video_seconds=1, topics=["x", ""])),
+    (Topic.PROFILE, ProfileEvent(user_id="u", birth_year=None, age=17.5)),
+    (
+        Topic.VIDEO_DELTAS,
+        VideoDelta(video_id="v", topic="watch-events", partition=9, offset=8, hour=7, available_at=6, watches=1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("topic", "event"), EVENTS)
+def test_an_event_comes_back_as_it_was(tmp_path: Path, topic: Topic, event: Event) -> None:
+    archive = EventArchive(str(tmp_path))
+    batch = Batch(topic, 2, 10, 15, [(11, event), (14, event)])
+    archive.write(batch)
+    assert archive.read(topic, 2, 10) == batch
+
+
+def test_a_batch_without_good_events_keeps_its_range(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    archive.write(Batch(Topic.SEARCH, 0, 7, 9, []))
+    assert archive.read(Topic.SEARCH, 0, 7) == Batch(Topic.SEARCH, 0, 7, 9, [])
+    assert archive.read(Topic.SEARCH, 0, 8) is None
+
+
+def test_the_second_writer_of_a_part_fails_and_leaves_the_first_ones(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    first = Batch(Topic.SEARCH, 0, 7, 9, [(7, EVENTS[1][1])])
+    archive.write(first)
+    with pytest.raises(StoreError, match="another worker has taken over"):
+        archive.write(Batch(Topic.SEARCH, 0, 7, 30, []))
+    assert archive.read(Topic.SEARCH, 0, 7) == first
+    assert [path.name for path in (tmp_path / "search-events").iterdir()] == [
+        "search-events-0-00000000000000000007.parquet"
+    ]
+
+
+def test_the_archive_reads_in_log_order_and_up_to_a_time(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    events = [SearchEvent(event_id=f"e{at}", user_id="u", query="q", searched_at=at) for at in (50, 10, 30)]
+    archive.write(Batch(Topic.SEARCH, 1, 0, 1, [(0, events[0])]))
+    archive.write(Batch(Topic.SEARCH, 0, 5, 7, [(5, events[1]), (6, events[2])]))
+    assert read_archive(str(tmp_path), Topic.SEARCH)["event_id"].to_pylist() == ["e10", "e30", "e50"]
+    assert read_archive(str(tmp_path), Topic.SEARCH, until=30)["event_id"].to_pylist() == ["e10", "e30"]
+    assert read_archive(str(tmp_path), Topic.WATCH).num_rows == 0
+
+
+def test_a_url_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"features\.archive is 's3://bucket'"):
+        EventArchive("s3://bucket")
