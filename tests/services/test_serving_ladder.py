@@ -9,11 +9,11 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -35,7 +35,7 @@ from watchnext.v1 import recommend_pb2 as pb
 from watchnext.v1 import recommend_pb2_grpc
 
 K = 10
-DEADLINE_MS = 4_000
+DEADLINE_MS = 3_000
 STATIC = [f"static{number:02d}" for number in range(20)]
 SEEN = ["v003", "v005", "v008"]
 ONLY = ("kafka", "valkey", "milvus", "router", "torchserve", "retrieval", "follower", "ranking", "gateway")
@@ -49,9 +49,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         gateway={"static_list": STATIC},
         serving={
             "deadline_ms": DEADLINE_MS,
-            "features_budget_ms": 500,
-            "index_budget_ms": 800,
-            "ranker_budget_ms": 1_500,
+            "features_budget_ms": 400,
+            "index_budget_ms": 600,
+            "ranker_budget_ms": 1_000,
+            "breaker_failures": 2,
             "breaker_seconds": 0.5,
         },
     )
@@ -282,7 +283,7 @@ def test_served_lists_flow_into_kafka(live: Settings):
 )
 def test_a_rung_of_the_ladder(live: Settings, how: Any, part: str, degraded: list[str], scored: bool):
     with how(live, part):
-        for _ in range(7):  # past the breaker's limit: slow first, then quick, always an answer
+        for _ in range(4):  # past the breaker's limit: slow first, then quick, always an answer
             answer = ask(live, "ann")
             assert answer.degraded == degraded
             assert len(ids(answer)) >= K
@@ -296,7 +297,8 @@ def test_kafka_hung_delays_no_answer(live: Settings):
 
 
 def test_the_gateway_drains_before_it_ends(live: Settings):
-    os.kill(pid_of(live, "gateway"), signal.SIGTERM)
+    gateway = psutil.Process(pid_of(live, "gateway"))
+    gateway.terminate()
     deadline = time.monotonic() + 20
     statuses = []
     while time.monotonic() < deadline:
@@ -306,10 +308,11 @@ def test_the_gateway_drains_before_it_ends(live: Settings):
             break
         time.sleep(0.02)
     assert 503 in statuses
+    gateway.wait(20)
     supervisor.up(live, ONLY)
 
 
-def test_the_verbs(live: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_the_verbs(live: Settings, monkeypatch: pytest.MonkeyPatch):
     from typer.testing import CliRunner
 
     from watchnext.cli.main import app
@@ -323,4 +326,4 @@ def test_the_verbs(live: Settings, capsys: pytest.CaptureFixture[str], monkeypat
         assert "Film" in run.output
     run = CliRunner().invoke(app, ["explain", "ann", "v003", "--json"])
     assert json.loads(run.stdout)["why_not"] == {"v003": "seen: the user has watched it"}
-    assert Path(live.home).is_dir()
+    assert CliRunner().invoke(app, ["recommend", "ann", "-k", "0"]).exception.exit_code == 2
