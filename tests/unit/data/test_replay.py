@@ -1,0 +1,92 @@
+import itertools
+import json
+
+import pytest
+
+from watchnext.clock import DAY_MS, FixedClock
+from watchnext.contracts.events import CatalogEvent, ProfileEvent, SearchEvent, WatchEvent
+from watchnext.contracts.names import Topic
+from watchnext.data.replay import (
+    Shift,
+    fix_shift,
+    paced,
+    record_finished,
+    recorded_shift,
+    replay_events,
+    shift_event,
+)
+from watchnext.data.simulator import END_MS, Simulator
+from watchnext.data.truth import WorldConfig
+from watchnext.errors import DataError
+
+SMALL = WorldConfig(users=10, videos=20)
+NOW = END_MS + 40 * DAY_MS + 12_345
+
+
+def test_the_first_replay_fixes_the_shift_for_good(tmp_path):
+    first = fix_shift(tmp_path, Simulator(SMALL, days=2), FixedClock(NOW))
+    later = fix_shift(tmp_path, Simulator(SMALL, days=5), FixedClock(NOW + 9 * DAY_MS))
+
+    assert first == later == Shift(days=40, fixed_at_ms=NOW)
+    assert json.loads((tmp_path / "replay.json").read_text())["simulator"]["days"] == 40
+
+
+def test_a_finished_replay_is_remembered(tmp_path):
+    shift = fix_shift(tmp_path, Simulator(SMALL, days=2), FixedClock(NOW))
+    record_finished(tmp_path, "simulator", shift, 99, FixedClock(NOW + 1))
+
+    assert recorded_shift(tmp_path, "simulator") == Shift(40, NOW, events=99, finished_at_ms=NOW + 1)
+    assert recorded_shift(tmp_path, "movielens") is None
+
+
+def test_a_torn_record_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "replay.json").write_text('{"simulator": ')
+
+    with pytest.raises(DataError, match=r"replay\.json: not JSON"):
+        recorded_shift(tmp_path, "simulator")
+
+
+def test_a_replay_ends_within_the_last_day_and_keeps_the_time_of_day():
+    dataset = Simulator(SMALL, days=2)
+    plain = list(dataset.events())
+    moved = [event for topic, event in replay_events(dataset, Shift(40, NOW))][20 + 10 :]
+
+    assert [event.at_ms - 40 * DAY_MS for event in moved] == [event.at_ms for _, event in plain]
+    assert NOW - DAY_MS < dataset.last_ms + 40 * DAY_MS <= NOW
+
+
+def test_catalogue_and_profiles_come_first_and_do_not_count_for_the_limit():
+    topics = [topic for topic, _ in replay_events(Simulator(SMALL, days=2), Shift(0, 0), limit=5)]
+
+    assert topics[:30] == [Topic.CATALOG] * 20 + [Topic.PROFILE] * 10
+    assert len(topics) == 35
+
+
+def test_all_times_move_and_an_unknown_time_stays():
+    watch = WatchEvent(
+        event_id="w", user_id="u", video_id="v", started_at=5, watch_seconds=1, video_seconds=2, completed=False
+    )
+
+    assert shift_event(watch, 100).started_at == 105
+    assert shift_event(CatalogEvent(video_id="v", uploaded_at=7, video_seconds=1), 100).uploaded_at == 107
+    assert shift_event(ProfileEvent(user_id="u"), 100).updated_at == 0
+
+
+def test_a_paced_replay_sleeps_what_is_left_of_each_gap():
+    events = [
+        (Topic.SEARCH, SearchEvent(event_id="s", user_id="u", query="q", searched_at=at)) for at in (0, 4_000, 6_000)
+    ]
+    now = itertools.count(0.0, 0.5)  # each look at the clock takes half a second
+    slept: list[float] = []
+
+    assert len(list(paced(iter(events), 2.0, sleep=slept.append, monotonic=lambda: next(now)))) == 3
+    assert slept == [1.0, 1.5]  # due at 2 s and 3 s; at 1.0 s and 1.5 s on the clock, which does not see the sleep
+
+
+def test_without_a_speed_nothing_waits():
+    events = [(Topic.SEARCH, SearchEvent(event_id="s", user_id="u", query="q", searched_at=at)) for at in (1, 10**9)]
+
+    def never(seconds: float) -> None:
+        raise AssertionError(f"slept {seconds}")
+
+    assert len(list(paced(iter(events), 0, sleep=never))) == 2
