@@ -9,8 +9,8 @@ Nothing here opens Feast's registry: views are built from `contracts.rows`, so a
 alone, and nobody who can write the registry can run code in a server.
 
 Feast's Redis store compares event timestamps by the nanosecond and silently leaves out a row that is not newer than
-the stored one. Our timestamps grow by at least 1 µs an event, so what it leaves out are repetitions. Its check and its
-write are two steps: the stream fences writers by partition ownership.
+the stored one. Our timestamps grow by at least 1 µs an event, so what it leaves out are repetitions, and the late
+writes of a worker that has lost its partition (`online` makes the comparison and the write one step).
 """
 
 from collections.abc import ByteString, Callable, Iterable, Sequence
