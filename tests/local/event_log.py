@@ -17,15 +17,15 @@ from watchnext.stream.materializer import fold, late_ms
 PARTITIONS = 2
 
 
-def write_log(settings: Settings, dataset: Dataset) -> None:
-    """Archive and offline log of a whole data set, one part a partition."""
+def records_of(dataset: Dataset) -> list[Record]:
+    """A whole data set in the order of sending."""
     catalog = [(Topic.CATALOG, event) for event in dataset.catalog()]
     profiles = [(Topic.PROFILE, event) for event in dataset.profiles()]
-    write_records(settings, [*catalog, *profiles, *dataset.events()])
+    return [*catalog, *profiles, *dataset.events()]
 
 
 def write_records(settings: Settings, records: Iterable[Record]) -> None:
-    """The same of records in the order of sending."""
+    """Archive and offline log of these records, one part a partition."""
     facts, rows = {}, {}
     events, folded = defaultdict(list), defaultdict(list)
     offsets = defaultdict(int)

@@ -5,7 +5,8 @@ may be read, 1 ms before, so that an event stamped like its label stays invisibl
 gateway served both come from `served_at`: what the ranker saw then is what it learns from.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -65,10 +66,7 @@ def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFr
     for name in ("seed_video_id", "device", "country"):
         labels[name] = labels[name].fillna("")
     logged = {
-        (request_id, item["video_id"]): (
-            item["scores"][0] if len(item["scores"]) else 0.0,
-            source_bits(item["sources"]),
-        )
+        (request_id, item["video_id"]): score_and_sources(item)
         for request_id, items in zip(served["request_id"], served["items"], strict=True)
         for item in items
     }
@@ -79,10 +77,11 @@ def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFr
     )
 
 
-def source_bits(labels: list[str]) -> int:
-    """The bitmask of source labels as answers carry them; the inverse of `source_labels`.
+def score_and_sources(item: Mapping[str, Any]) -> tuple[float, int]:
+    """Retrieval score and source bitmask of one line of a served list, as the ranker saw them.
 
-    >>> source_bits(["tower", "trending"])
-    9
+    >>> score_and_sources({"scores": [0.5], "sources": ["tower", "trending"]})
+    (0.5, 9)
     """
-    return sum(Source[label.upper()] for label in labels)
+    score = float(item["scores"][0]) if len(item["scores"]) else 0.0
+    return score, sum(Source[label.upper()] for label in item["sources"])

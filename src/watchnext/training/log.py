@@ -29,8 +29,13 @@ def searches(snapshot: Snapshot) -> pd.DataFrame:
 
 
 def served(snapshot: Snapshot) -> pd.DataFrame:
-    """Served lists, once a request, by time; `items` as lists of dicts."""
-    table = _table(snapshot, Topic.SERVED)
+    """Served lists, once a request, by time; `items` as arrays of dicts."""
+    return served_of(str(snapshot.folder / "archive"), snapshot.end_ms)
+
+
+def served_of(archive: str, until_ms: int | None = None) -> pd.DataFrame:
+    """The same of an archive, of those served until `until_ms`."""
+    table = _read(archive, Topic.SERVED, until_ms)
     return table.drop_duplicates(["user_id", "request_id"]).sort_values("served_at", kind="stable", ignore_index=True)
 
 

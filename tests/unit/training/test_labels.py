@@ -1,0 +1,77 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from watchnext.data.records import DERIVED_SURFACE
+from watchnext.training.labels import capped, next_watches, queries, ranking_labels, score_and_sources
+
+
+def watches(*lines: tuple) -> pd.DataFrame:
+    table = pd.DataFrame(lines, columns=["user_id", "video_id", "started_at", "completed"])
+    return table.assign(
+        event_id=[f"e{at}" for at in range(len(table))], surface="home", device="tv", country="US", request_id=None
+    )
+
+
+def test_next_watches_are_completed_ones_of_known_videos_as_of_a_millisecond_before():
+    table = watches(("u", "a", 10, True), ("u", "b", 20, False), ("u", "gone", 30, True), ("u", "a", 40, True))
+    table.loc[3, "surface"] = DERIVED_SURFACE
+    labels = next_watches(table, {"a", "b"})
+    assert labels[["video_id", "now_ms", "as_of_ms"]].to_numpy().tolist() == [["a", 10, 9]]
+
+
+def test_the_heaviest_user_has_at_most_k_examples():
+    table = watches(*(("heavy", "a", at, True) for at in range(90)), *(("light", "a", at, True) for at in range(3)))
+    labels = capped(next_watches(table, {"a"}), 5)
+    assert labels["user_id"].value_counts().to_dict() == {"heavy": 5, "light": 3}
+    again = capped(next_watches(table.sample(frac=1, random_state=1), {"a"}), 5)
+    assert set(again["event_id"]) == set(labels["event_id"])
+
+
+def test_targets_of_a_query_are_the_watches_from_it_on():
+    table = watches(("u", "a", 1, True), ("u", "b", 11, True), ("v", "c", 12, True), ("u", "a", 13, True))
+    asked = queries(next_watches(table, {"a", "b", "c"}), 10).set_index("now_ms")
+    assert asked["targets"].to_dict() == {11: ["b", "a"], 12: ["c"], 13: ["a"]}
+
+
+def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
+    impressions = pd.DataFrame(
+        {
+            "request_id": ["r1", "r1", "theirs"],
+            "user_id": "u",
+            "video_id": ["a", "b", "a"],
+            "shown_at": [1_500, 1_500, 1_700],
+            "surface": "home",
+        }
+    )
+    items = [
+        {"video_id": "a", "sources": ["tower", "trending"], "scores": [0.25]},
+        {"video_id": "b", "sources": ["popular"], "scores": []},
+    ]
+    served = pd.DataFrame(
+        {
+            "request_id": ["r1"],
+            "served_at": [1_400],
+            "seed_video_id": ["s"],
+            "device": ["tv"],
+            "country": ["US"],
+            "items": [np.array(items, dtype=object)],
+        }
+    )
+    labels = ranking_labels(impressions, served)
+    assert labels["now_ms"].tolist() == [1_400, 1_400, 1_700]
+    assert labels["as_of_ms"].tolist() == [1_399, 1_399, 1_699]
+    assert labels["score"].tolist() == [0.25, 0.0, 0.0]
+    assert labels["sources"].tolist() == [9, 32, 0]
+    assert labels["seed_video_id"].tolist() == ["s", "s", ""]
+    assert labels["device"].tolist() == ["tv", "tv", ""]
+
+
+def test_a_source_without_a_score_scores_zero():
+    assert score_and_sources({"scores": np.array([]), "sources": ["static"]}) == (0.0, 64)
+
+
+@pytest.mark.parametrize("per_user", [1, 2])
+def test_the_cap_keeps_the_order_of_time(per_user):
+    labels = capped(next_watches(watches(*(("u", "a", at, True) for at in range(9))), {"a"}), per_user)
+    assert labels["now_ms"].is_monotonic_increasing
