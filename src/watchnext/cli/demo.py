@@ -8,15 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, progress, say
 from watchnext.cli.recommend import as_json, footer, print_answer, titles_of
+from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.errors import ServerError
 from watchnext.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from watchnext.data.records import Dataset
 
 app = typer.Typer()
 
@@ -80,16 +84,17 @@ def _step(name: str, steps: dict[str, float], quiet: bool) -> Iterator[None]:
         say(f"{steps[name]:6.1f} s  {name}")
 
 
-def _replay_once(settings: Settings, data: str, path: Path | None) -> Any:
+def _replay_once(settings: Settings, data: str, path: Path | None) -> "Dataset":
     """Send the data set, unless a replay of all of it was finished; returns the data set."""
     from watchnext.cli.replay import send
-    from watchnext.data.datasets import open_dataset
+    from watchnext.data import open_dataset
     from watchnext.data.replay import recorded_shift
 
-    dataset = open_dataset(data, path, settings)
-    shift = recorded_shift(settings.home.absolute(), data)
+    clock = SystemClock()
+    dataset = open_dataset(data, path, settings, clock=clock)
+    shift = recorded_shift(settings.home, data)
     if shift is None or not shift.finished_at_ms:
-        send(settings, dataset)
+        send(settings, dataset, clock)
     return dataset
 
 
@@ -124,7 +129,7 @@ def _train_once(settings: Settings) -> dict[str, float]:
     return dict(store.manifest(store.live().generation).metrics)
 
 
-def _someone(settings: Settings, dataset: Any) -> str:
+def _someone(settings: Settings, dataset: "Dataset") -> str:
     """The user among the first of the data set whose number of watches is nearest to WANTED_WATCHES."""
     from watchnext.store.rows import FeatureStoreRows
 

@@ -1,14 +1,18 @@
 """`watchnext replay NAME`: send a data set to Kafka as if it ended today."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watchnext.cli.data import DaysOption, PathOption, UsersOption
 from watchnext.cli.output import JsonFlag, next_step, note, print_json, progress, say
-from watchnext.clock import SystemClock
-from watchnext.settings import load_settings
+from watchnext.clock import Clock, SystemClock
+from watchnext.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from watchnext.data.records import Dataset
+    from watchnext.data.replay import Shift
 
 app = typer.Typer()
 
@@ -26,9 +30,7 @@ def replay(
 ) -> None:
     """Send a data set's catalogue, profiles and events to Kafka, moved by whole days to end today."""
     from watchnext.data import open_dataset
-    from watchnext.data.replay import fix_shift, paced, record_finished, recorded_shift, replay_events
-    from watchnext.stream.producer import EventProducer
-    from watchnext.stream.topics import ensure_topics
+    from watchnext.data.replay import recorded_shift
 
     settings, clock = load_settings(), SystemClock()
     earlier = recorded_shift(settings.home, name)
@@ -39,20 +41,34 @@ def replay(
         return
     note(f"reading {name}")
     dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
-    ensure_topics(settings)
-    shift = fix_shift(settings.home, dataset, clock)
-    with EventProducer(settings) as producer, progress(quiet=as_json) as bars:
-        task = bars.add_task(f"sending {name}", total=None)
-        records = paced(replay_events(dataset, shift, limit=limit), speed)
-        sent = producer.send_many(records, lambda count: bars.update(task, completed=count))
-    if not limit:
-        shift = record_finished(settings.home, name, shift, sent, clock)
+    sent, shift = send(settings, dataset, clock, limit=limit, speed=speed, quiet=as_json)
     derived = ", ".join(dataset.derived)
     _report(
         as_json,
         {"dataset": name, "sent": sent, **asdict(shift), "derived": dataset.derived, "dropped": dataset.dropped},
         f"{name}: {sent:,} messages sent, moved by {shift.days:,} days\nderived, not in the data: {derived}",
     )
+
+
+def send(
+    settings: Settings, dataset: "Dataset", clock: Clock, *, limit: int = 0, speed: float = 0.0, quiet: bool = False
+) -> tuple[int, "Shift"]:
+    """Send `dataset` with a progress bar; returns how many messages were acknowledged, and the shift.
+
+    Raises:
+        ServerError: the broker is down.
+    """
+    from watchnext.data.replay import fix_shift, paced, record_finished, replay_events
+    from watchnext.stream.producer import EventProducer
+    from watchnext.stream.topics import ensure_topics
+
+    ensure_topics(settings)
+    shift = fix_shift(settings.home, dataset, clock)
+    with EventProducer(settings) as producer, progress(quiet=quiet) as bars:
+        task = bars.add_task(f"sending {dataset.name}", total=None)
+        records = paced(replay_events(dataset, shift, limit=limit), speed)
+        sent = producer.send_many(records, lambda count: bars.update(task, completed=count))
+    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, sent, clock)
 
 
 def _report(as_json: bool, answer: dict[str, Any], text: str) -> None:
