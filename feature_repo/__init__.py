@@ -1,1 +1,1 @@
-"""Feast definitions, built from `watchnext.contracts.rows`."""
+"""The Feast repository: what `feast apply`, `feast ui` and a reader find."""

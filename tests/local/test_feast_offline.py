@@ -130,7 +130,10 @@ def test_the_narrow_join_equals_feasts_own_wide_one(settings: Settings, monkeypa
     write(settings, history[:100])
     write(settings, history[100:], part=100)
     asked = labels(
-        *((f"u{user}", int(at)) for user, at in zip(random.integers(0, 10, 200), random.integers(NOW, NOW + 10_000, 200)))
+        *(
+            (f"u{user}", int(at))
+            for user, at in zip(random.integers(0, 10, 200), random.integers(NOW, NOW + 10_000, 200), strict=True)
+        )
     )
 
     found = point_in_time(settings, View.USER_WATCHES, asked, features=["watch_video_ids"])

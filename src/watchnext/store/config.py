@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from feast.errors import FeastError
 from feast.repo_config import RepoConfig
+from pydantic import ValidationError
 
 from watchnext.errors import ConfigError
 from watchnext.settings import Settings
@@ -56,12 +58,17 @@ def offline_type(settings: Settings) -> str:
     scheme, separator, _ = settings.offline_path.partition("://")
     if not separator:
         return "duckdb"
-    if scheme not in ("spark", "bigquery", "trino"):
+    if scheme not in ("spark", "bigquery"):
         raise ConfigError(
-            f"features.offline = {settings.offline_path!r}; wanted a folder, spark://FOLDER, "
-            "bigquery://PROJECT.DATASET or trino://CATALOG.SCHEMA (WATCHNEXT_FEATURES__OFFLINE)"
+            f"features.offline = {settings.offline_path!r}; wanted a folder, spark://FOLDER or "
+            "bigquery://PROJECT.DATASET (WATCHNEXT_FEATURES__OFFLINE)"
         )
     return scheme
+
+
+def offline_location(settings: Settings) -> str:
+    """The folder, or the project and data set, in `features.offline`."""
+    return settings.offline_path.rpartition("://")[2]
 
 
 def feature_store_document(settings: Settings) -> dict[str, Any]:
@@ -69,7 +76,7 @@ def feature_store_document(settings: Settings) -> dict[str, Any]:
     path = settings.registry_path
     offline: dict[str, Any] = {"type": offline_type(settings)}
     if offline["type"] == "bigquery":
-        project, _, dataset = settings.offline_path.partition("://")[2].partition(".")
+        project, _, dataset = offline_location(settings).partition(".")
         offline |= {"project_id": project, "dataset": dataset}
     return {
         "project": PROJECT,
@@ -84,8 +91,24 @@ def feature_store_document(settings: Settings) -> dict[str, Any]:
 
 
 def repo_config(settings: Settings) -> RepoConfig:
-    """Feast's own configuration object."""
-    return RepoConfig(**feature_store_document(settings))
+    """Feast's own configuration object.
+
+    Raises:
+        ConfigError: Feast refuses a setting, or its extra for the offline engine is not installed.
+    """
+    try:
+        return RepoConfig(**feature_store_document(settings))
+    except FeastError as error:
+        raise ConfigError(
+            f"features.offline = {settings.offline_path!r}: {error}; wanted an engine whose extra (feast[spark], "
+            "feast[gcp]) is in this image, or a folder (WATCHNEXT_FEATURES__OFFLINE)"
+        ) from error
+    except ValidationError as error:
+        reasons = "; ".join(str(reason["msg"]) for reason in error.errors(include_input=False, include_context=False))
+        raise ConfigError(
+            f"Feast refuses features.online = {masked(settings.features.online)!r}: {reasons} "
+            "(WATCHNEXT_FEATURES__ONLINE)"
+        ) from None  # Feast's own text shows the password
 
 
 def write_feature_store_yaml(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ offset can be deleted after a crash, and written again.
 
 import os
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ class OfflineLog:
         return pa.table(columns, schema=self._schema)
 
     def _write_aside(self, table: Any, path: Path) -> Path:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         with temporary.open("wb") as file:
             pq.write_table(table, file, compression="zstd")
             file.flush()

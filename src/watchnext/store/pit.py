@@ -2,13 +2,13 @@
 
 Feast's join is inclusive (a row stamped like its label is seen), so callers ask as of one millisecond before the label.
 
-Feast's DuckDB join pairs every label with every earlier row of its key before it keeps the newest: with lists of 50 in
-each pair, 30,000 labels on 200 rows a user took 68 s and 7.6 GB. So Feast joins what is narrow, the log position
-(partition, offset) of the newest row, and the wide features are then gathered from the log by that position. Other
-engines (Spark, BigQuery, Trino) join wide rows themselves.
+On Parquet the join is DuckDB's ASOF join of the narrow log position (partition, offset), after which the wide features
+are gathered by position: Feast 0.67's own DuckDB join pairs every label with every earlier row of its key, lists and
+all, before it keeps the newest (docs/adr/0020). A test holds the answer equal to Feast's. Other engines (Spark,
+BigQuery) are Feast's to ask.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import duckdb
@@ -27,7 +27,6 @@ from watchnext.store.schema import BOOKKEEPING, EVENT_TIMESTAMP
 
 _POSITION: Final = ["partition", "offset"]
 _LABEL: Final = "label_number"
-_LABELS_A_JOIN: Final = 20_000  # bounds the pairs that are in memory together
 
 
 def point_in_time(
@@ -63,7 +62,7 @@ def point_in_time(
         if not len(labels):
             columns.append(pd.DataFrame(columns=names, dtype=object))
         elif offline_type(settings) == "duckdb":
-            columns.append(_gather(settings, view, names, _join(store, view, _POSITION, labels, key)))
+            columns.append(_gather(settings, view, names, _positions(settings, view, labels, key)))
         else:
             columns.append(_join(store, view, names, labels, key))
     return pd.concat([entity_rows.reset_index(drop=True), *columns], axis=1)
@@ -110,15 +109,21 @@ def _check(entity_rows: pd.DataFrame, key: str, features: Sequence[str]) -> None
 def _join(store: FeatureStore, view: View, names: Sequence[str], labels: pd.DataFrame, key: str) -> pd.DataFrame:
     """Feast's point-in-time join, in the order of `labels`."""
     references = [f"{view.value}:{name}" for name in names]
-    joined = [store.get_historical_features(chunk, references).to_df() for chunk in _chunks(labels, key)]
-    return pd.concat(joined).sort_values(_LABEL, ignore_index=True)[list(names)]
+    joined = store.get_historical_features(labels.copy(), references).to_df()  # Feast writes into what it is given
+    return joined.sort_values(_LABEL, ignore_index=True)[list(names)]
 
 
-def _chunks(labels: pd.DataFrame, key: str) -> Iterator[pd.DataFrame]:
-    """Labels of one key lie together, so that each join touches few keys."""
-    by_key = labels.sort_values(key, kind="stable")
-    for start in range(0, len(by_key), _LABELS_A_JOIN):
-        yield by_key.iloc[start : start + _LABELS_A_JOIN].copy()  # Feast writes into what it is given
+def _positions(settings: Settings, view: View, labels: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Partition and offset of the newest row of each label's key at its time, in the order of `labels`; or nulls."""
+    with duckdb.connect() as connection:
+        connection.register("labels", pa.Table.from_pandas(labels, preserve_index=False))
+        positions: pd.DataFrame = connection.sql(
+            'SELECT log."partition", log."offset" FROM labels ASOF LEFT JOIN read_parquet($glob) AS log '
+            f"ON labels.{key} = log.{key} AND labels.{EVENT_TIMESTAMP} >= log.{EVENT_TIMESTAMP} "
+            f"ORDER BY labels.{_LABEL}",
+            params={"glob": _log_of(settings, view)},
+        ).df()
+    return positions
 
 
 def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +136,7 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
         query = connection.sql(
             f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob) AS log '
             'SEMI JOIN wanted ON log."partition" = wanted."partition" AND log."offset" = wanted."offset"',
-            params={"glob": f"{settings.offline_path}/{view.value}/*.parquet"},
+            params={"glob": _log_of(settings, view)},
         )
         found: pa.Table = query.to_arrow_table()
     index = pd.MultiIndex.from_frame(found.select(_POSITION).to_pandas())
@@ -143,3 +148,7 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
             column = pd.concat([column.astype(object), pd.Series([None], dtype=object)])  # where -1 points
         gathered[name] = column.take(order).reset_index(drop=True)
     return pd.DataFrame(gathered)
+
+
+def _log_of(settings: Settings, view: View) -> str:
+    return f"{settings.offline_path}/{view.value}/*.parquet"

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from feast import BigQuerySource, FeatureView, Field, FileSource, ValueType
 from feast import Entity as FeastEntity
 from feast import FeatureService as FeastFeatureService
-from feast import FeatureView, Field, FileSource, ValueType
 from feast.data_format import ParquetFormat
 from feast.data_source import DataSource
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.types import Array, Bool, Float64, Int64, String
 
 from watchnext.contracts.names import Entity, FeatureService, View
 from watchnext.contracts.rows import ROW_OF_VIEW, USER_ROWS, VIDEO_ROWS, FeatureRow
 from watchnext.settings import Settings
-from watchnext.store.config import offline_type
+from watchnext.store.config import offline_location, offline_type
 
 EVENT_TIMESTAMP: Final = "event_timestamp"
 
@@ -120,27 +121,13 @@ def feature_service(
 def offline_source(view: View, settings: Settings) -> DataSource:
     """Where the offline log of a view lies, in the terms of the engine that reads it.
 
-    DuckDB wants a glob: a bare folder fails. The other engines need Feast's extra of their name.
+    DuckDB wants a glob: a bare folder fails. Spark reads the same parts; BigQuery an external table over them.
     """
-    location = settings.offline_path.partition("://")[2]
-    match offline_type(settings):
-        case "spark":
-            from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
-
-            path = f"{location}/{view.value}"
-            return SparkSource(name=view.value, path=path, file_format="parquet", timestamp_field=EVENT_TIMESTAMP)
-        case "bigquery":
-            from feast.infra.offline_stores.bigquery_source import BigQuerySource
-
-            return BigQuerySource(name=view.value, table=f"{location}.{view.value}", timestamp_field=EVENT_TIMESTAMP)
-        case "trino":
-            from feast.infra.offline_stores.contrib.trino_offline_store.trino_source import TrinoSource
-
-            return TrinoSource(name=view.value, table=f"{location}.{view.value}", timestamp_field=EVENT_TIMESTAMP)
-        case _:
-            return FileSource(
-                name=view.value,
-                path=f"{settings.offline_path}/{view.value}/*.parquet",
-                file_format=ParquetFormat(),
-                timestamp_field=EVENT_TIMESTAMP,
-            )
+    engine = offline_type(settings)
+    location = offline_location(settings)
+    if engine == "bigquery":
+        return BigQuerySource(name=view.value, table=f"{location}.{view.value}", timestamp_field=EVENT_TIMESTAMP)
+    path = f"{location}/{view.value}/*.parquet"
+    if engine == "spark":
+        return SparkSource(name=view.value, path=path, file_format="parquet", timestamp_field=EVENT_TIMESTAMP)
+    return FileSource(name=view.value, path=path, file_format=ParquetFormat(), timestamp_field=EVENT_TIMESTAMP)

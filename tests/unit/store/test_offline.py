@@ -1,0 +1,107 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from watchnext.contracts.names import Topic, View
+from watchnext.contracts.rows import UserWatches
+from watchnext.errors import StoreError
+from watchnext.store.offline import OfflineLog
+
+
+def row(offset: int, **features: object) -> UserWatches:
+    return UserWatches(entity_id=f"u{offset}", event_timestamp=1_700_000_000_000_001, offset=offset, **features)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> OfflineLog:
+    return OfflineLog(tmp_path, View.USER_WATCHES)
+
+
+def test_a_part_holds_key_time_and_every_feature(log: OfflineLog) -> None:
+    path = log.write_part(
+        Topic.WATCH, 3, 7, 9, [row(7, watch_video_ids=["v1"], watch_seconds=[1.5], watches=1), row(9)]
+    )
+
+    assert path.name == "watch-events-3-00000000000000000007.parquet"
+    first, second = pq.read_table(path).to_pylist()
+    assert first.keys() == {"user_id", "event_timestamp", *UserWatches.features()}
+    assert (first["user_id"], first["offset"], first["watch_video_ids"]) == ("u7", 7, ["v1"])
+    assert first["event_timestamp"] == datetime(2023, 11, 14, 22, 13, 20, 1, tzinfo=UTC)
+    assert (second["watch_video_ids"], second["watch_seconds"], second["watches"]) == ([], [], 0)
+
+
+def test_parts_are_listed_by_partition_and_offset_with_their_ranges(log: OfflineLog) -> None:
+    for partition, first, last in ((1, 0, 4), (0, 10, 12), (0, 2, 9)):
+        log.write_part(Topic.WATCH, partition, first, last, [row(first)])
+    log.create()
+    (log.folder / ".left-over-0-00000000000000000000.parquet.1.tmp").touch()
+
+    assert [(part.partition, part.first_offset, part.last_offset) for part in log.parts()] == [
+        (0, 2, 9),
+        (0, 10, 12),
+        (1, 0, 4),
+    ]
+    assert [part.first_offset for part in log.parts(Topic.WATCH, 0)] == [2, 10]
+    assert log.parts(Topic.SEARCH) == []
+
+
+def test_a_part_is_never_written_over(log: OfflineLog) -> None:
+    log.write_part(Topic.WATCH, 0, 5, 6, [row(5, watches=1)])
+
+    with pytest.raises(StoreError, match="another worker"):
+        log.write_part(Topic.WATCH, 0, 5, 8, [row(5, watches=2)])
+
+    (part,) = log.parts()
+    assert part.last_offset == 6
+    assert [path.name for path in log.folder.iterdir()] == [part.path.name], "nothing is left aside"
+
+
+def test_of_two_writers_at_once_one_wins(log: OfflineLog) -> None:
+    def write(watches: int) -> bool:
+        try:
+            OfflineLog(log.folder.parent, View.USER_WATCHES).write_part(
+                Topic.WATCH, 0, 0, watches, [row(0, watches=watches)] * watches
+            )
+        except StoreError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(1, 9)))
+
+    assert won.count(True) == 1
+    (part,) = log.parts()
+    assert pq.read_table(part.path)["watches"].to_pylist() == [part.last_offset] * part.last_offset
+
+
+def test_deleted_parts_can_be_written_again(log: OfflineLog) -> None:
+    log.write_part(Topic.WATCH, 0, 0, 4, [row(0)])
+    log.write_part(Topic.WATCH, 0, 5, 6, [row(5)])
+    behind = [part for part in log.parts(Topic.WATCH, 0) if part.first_offset >= 5]
+
+    log.delete(behind)
+    log.delete(behind)
+
+    assert [part.first_offset for part in log.parts()] == [0]
+    log.write_part(Topic.WATCH, 0, 5, 9, [row(5)])
+    assert [part.last_offset for part in log.parts()] == [4, 9]
+
+
+def test_a_value_of_another_type_names_its_column(log: OfflineLog) -> None:
+    with pytest.raises(StoreError, match=r"user_watches\.watch_seconds"):
+        log.write_part(Topic.WATCH, 0, 0, 0, [row(0, watch_seconds=["long"])])
+
+    assert log.parts() == []
+
+
+def test_a_created_log_has_the_schema_and_no_rows(log: OfflineLog) -> None:
+    log.create()
+    log.create()
+
+    (path,) = log.folder.glob("*.parquet")
+    assert pq.read_table(path).num_rows == 0
+    assert pq.read_schema(path).names == ["user_id", "event_timestamp", *UserWatches.features()]
+    assert log.parts() == []
