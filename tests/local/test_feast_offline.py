@@ -12,7 +12,6 @@ from watchnext.contracts.names import FeatureService, Topic, View
 from watchnext.contracts.rows import FeatureRow, UserImpressions, UserProfile, UserWatches, VideoCatalog, VideoCounters
 from watchnext.errors import StoreError
 from watchnext.settings import Settings
-from watchnext.store import pit
 from watchnext.store.apply import apply, open_store
 from watchnext.store.materialize import materialize
 from watchnext.store.offline import OfflineLog
@@ -117,9 +116,8 @@ def test_videos_are_joined_by_their_own_key(settings: Settings) -> None:
     assert found["older_clicks"].tolist() == [3]
 
 
-def test_the_narrow_join_equals_feasts_own_wide_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_narrow_join_equals_feasts_own_wide_one(settings: Settings) -> None:
     """Oracle: `get_historical_features` with the wide columns, and pandas' `merge_asof`."""
-    monkeypatch.setattr(pit, "_LABELS_A_JOIN", 70)  # several joins
     random = np.random.default_rng(11)
     times = np.sort(random.choice(10_000, 300, replace=False)) + NOW
     users = [f"u{n}" for n in random.integers(0, 9, 300)]

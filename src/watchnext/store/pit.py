@@ -115,8 +115,9 @@ def _join(store: FeatureStore, view: View, names: Sequence[str], labels: pd.Data
 
 def _positions(settings: Settings, view: View, labels: pd.DataFrame, key: str) -> pd.DataFrame:
     """Partition and offset of the newest row of each label's key at its time, in the order of `labels`; or nulls."""
+    instants = labels.assign(**{EVENT_TIMESTAMP: labels[EVENT_TIMESTAMP].dt.as_unit("us")})  # as the log's are
     with duckdb.connect() as connection:
-        connection.register("labels", pa.Table.from_pandas(labels, preserve_index=False))
+        connection.register("labels", pa.Table.from_pandas(instants, preserve_index=False))
         positions: pd.DataFrame = connection.sql(
             'SELECT log."partition", log."offset" FROM labels ASOF LEFT JOIN read_parquet($glob) AS log '
             f"ON labels.{key} = log.{key} AND labels.{EVENT_TIMESTAMP} >= log.{EVENT_TIMESTAMP} "
