@@ -59,7 +59,8 @@ def publish(generation: str):
 @component
 def refresh() -> str:
     """Make and publish the live generation's next overlay; the answer is `generation.overlay`."""
+    from watchnext.clock import SystemClock
     from watchnext.settings import load_settings
-    from watchnext.training.build import refresh as make_overlay
+    from watchnext.training.refresh import refresh as make_overlay
 
-    return make_overlay(load_settings())
+    return make_overlay(load_settings(), SystemClock())

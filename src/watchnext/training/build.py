@@ -1,35 +1,25 @@
-"""Stages 6 to 8: build the generation, load its vectors into Milvus and verify them, publish. And the refresh.
+"""Stages 6 to 8: build the generation, load its vectors into Milvus and verify them, publish.
 
 Thin on purpose: `watchnext.generation` has the logic, this file knows where the earlier stages left things.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
-import pandas as pd
 import structlog
 
-from watchnext.clock import SystemClock
-from watchnext.contracts.rows import VideoCatalog, VideoCounters, VideoRow
 from watchnext.evaluation.result import Evaluation
 from watchnext.features.state import RequestContext
 from watchnext.generation.build import GenerationParts, build_generation
 from watchnext.generation.bundle import ProbeUser
 from watchnext.generation.publish import publish as go_live
-from watchnext.generation.refresh import refresh_index, refresh_interval_floor
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import load_index as load_vectors
 from watchnext.generation.verify import verify_index
 from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Settings
-from watchnext.training import log
 from watchnext.training.example_set import ExampleSet
 from watchnext.training.ranker import load_ranker
-from watchnext.training.states import counter_rows, records
 from watchnext.training.towers import load_towers
-
-Row = TypeVar("Row", bound=VideoRow)
 
 _log = structlog.get_logger(__name__)
 
@@ -85,39 +75,6 @@ def publish(settings: Settings, generation: str) -> None:
         VectorIndexError: Milvus is down.
     """
     go_live(GenerationStore.open(settings), generation, 0, settings, say=_say)
-
-
-def refresh(settings: Settings) -> str:
-    """Make and publish the live generation's next overlay: the catalogue of now, counters as of the last interval.
-
-    Returns:
-        The target that is live afterwards.
-
-    Raises:
-        NoGenerationError: nothing is live.
-        GenerationError: the overlay does not verify or publish.
-        VectorIndexError: Milvus is down.
-    """
-    now_ms = SystemClock().now_ms()
-    catalog = log.catalog_of(settings.archive_path)
-    ids = catalog["video_id"]
-    at_ms = pd.Series(refresh_interval_floor(now_ms, settings), index=ids.index)
-    counted = zip(ids, counter_rows(settings, ids, at_ms), strict=True)
-    pointer = refresh_index(
-        GenerationStore.open(settings),
-        settings,
-        [_row(VideoCatalog, entry["video_id"], entry) for entry in records(catalog)],
-        [_row(VideoCounters, video_id, row) for video_id, row in counted if row is not None],
-        now_ms,
-        say=_say,
-    )
-    return str(pointer.live)
-
-
-def _row(kind: type[Row], video_id: str, columns: Mapping[str, Any]) -> Row:
-    """A feature row of those of `columns` that it has."""
-    names = kind.features()
-    return kind(entity_id=video_id, **{name: value for name, value in columns.items() if name in names})
 
 
 def _say(step: str) -> None:

@@ -23,7 +23,7 @@ from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
-from watchnext.training.ranker import expected_seconds, load_ranker
+from watchnext.training.ranker import RankerInputs, expected_seconds, load_ranker
 from watchnext.training.towers import load_towers
 
 QUERIES_AT_ONCE: Final = 256  # bounds the scores in memory: queries x videos
@@ -39,7 +39,7 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
     held_out = data.ranker.part(data.ranker.at_ms >= data.meta.split_ms)
     past = data.ranker.part(data.ranker.at_ms < data.meta.split_ms)
     fitted, quantiles = load_ranker(ranker)
-    expected = expected_seconds(fitted, quantiles, data, held_out)
+    expected = expected_seconds(fitted, RankerInputs(data, quantiles), held_out)
     means = VideoMean.fit(past.row, past.seconds, videos=len(data.videos) - 1)
     scores: dict[str, NDArray[Any]] = {RANKER: expected, VIDEO_MEAN: means.expected_seconds(held_out.row)}
     result = Evaluation(

@@ -18,24 +18,21 @@ from watchnext.data.labels import label_impressions
 from watchnext.data.records import fraction_of
 from watchnext.data.splits import split_at_share
 from watchnext.errors import DataError
-from watchnext.features.cross import cross_features
-from watchnext.features.spec import RANKER_FEATURES
-from watchnext.features.state import EncodedUser, RequestContext
-from watchnext.features.videos import CandidateVideos, VideoTable
+from watchnext.features.state import RequestContext
+from watchnext.features.videos import VideoTable
 from watchnext.generation.refresh import refresh_interval_floor
 from watchnext.models.config import profile_config
 from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
-from watchnext.training.encoded import EncodedUsers
 from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
 from watchnext.training.labels import HOLDOUT, NEXT_WATCHES, capped, next_watches, queries, ranking_labels
+from watchnext.training.moments import Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
-from watchnext.training.states import counter_rows, counters_as_of, encoded_states, records, user_rows
+from watchnext.training.states import counter_rows, counters_as_of, records, user_rows
 from watchnext.training.vocabularies import Words, fit_words
 
 PROBES: Final = 100
-PACKED: Final = 10_000  # encoded users packed at a time
 MOMENT: Final = ["user_id", "now_ms", "as_of_ms", "surface", "device", "country", "seed_video_id"]
 
 _log = structlog.get_logger(__name__)
@@ -78,23 +75,19 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     past, asked = capped(past, config.cap_per_user), queries(labels, split_ms)
     moments, (past_user, shown_user, asked_user) = _moments(past, shown, asked)
 
-    counters = counters_as_of(
-        frozen, shown["video_id"], shown["now_ms"].map(lambda at_ms: refresh_interval_floor(at_ms, settings))
+    videos_of = words.vocabularies.videos
+    impressions = Impressions(
+        moment=shown_user,
+        row=videos_of.indices(shown["video_id"]),
+        score=shown["score"].to_numpy(),
+        sources=shown["sources"].to_numpy(),
+        counters=counters_as_of(
+            frozen, shown["video_id"], shown["now_ms"].map(lambda at_ms: refresh_interval_floor(at_ms, settings))
+        ),
     )
-    impressions = _Impressions(shown, shown_user, words.vocabularies.videos.indices(shown["video_id"]), counters)
-    features = np.zeros((len(shown), len(RANKER_FEATURES)), np.float32)
-    asking, seen = set(asked_user.tolist()), {}
-    parts, waiting = [], []
-    for moment, (state, user) in enumerate(encoded_states(frozen, moments, words.vocabularies)):
-        rows = impressions.of(moment)
-        if len(rows):
-            features[rows] = impressions.features(user, rows, videos)
-        if moment in asking:
-            seen[moment] = words.vocabularies.videos.indices(state.seen_ids)
-        waiting.append(user)
-        if len(waiting) == PACKED or moment == len(moments) - 1:
-            parts.append(EncodedUsers.of(waiting))
-            waiting = []
+    is_asked = np.bincount(asked_user, minlength=len(moments)) > 0
+    encoded = encode_moments(Encoder(frozen, words.vocabularies, videos), moments, impressions, is_asked)
+    seen = dict(zip(np.flatnonzero(is_asked).tolist(), encoded.seen, strict=True))
     questions = _questions(asked, asked_user, seen, words)
     known = finished["video_id"].isin(set(catalog["video_id"]))
     counts = {
@@ -109,16 +102,16 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         meta=Meta(snapshot=snapshot.id, split_ms=split_ms, end_ms=snapshot.end_ms, counts=counts),
         vocabularies=words.vocabularies,
         videos=videos,
-        users=EncodedUsers.concatenated(parts),
+        users=encoded.users,
         towers=TowerExamples(
             user=past_user,
-            row=words.vocabularies.videos.indices(past["video_id"]),
+            row=videos_of.indices(past["video_id"]),
             age_days=((split_ms - past["now_ms"].to_numpy()) / DAY_MS).astype(np.float32),
         ),
         ranker=RankerExamples(
             user=shown_user,
             row=impressions.row,
-            features=features,
+            features=encoded.features,
             clicked=shown["clicked"].to_numpy(),
             seconds=shown["seconds"].to_numpy(np.float32),
             completed=shown["completed"].to_numpy(),
@@ -128,44 +121,13 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         queries=questions,
         watched=Watched(
             person=pd.factorize(finished["user_id"][known])[0].astype(np.int64),
-            row=words.vocabularies.videos.indices(finished["video_id"][known]),
+            row=videos_of.indices(finished["video_id"][known]),
         ),
         country_watches=_country_watches(finished[known], log.profiles(snapshot), words),
         probes=_probes(frozen, watches, snapshot.end_ms),
     ).save(folder)
     _log.info("examples_built", **{name.replace(" ", "_").replace("-", "_"): count for name, count in counts.items()})
     return counts
-
-
-class _Impressions:
-    """Impressions by moment, with the counters that serving would have had."""
-
-    def __init__(
-        self, shown: pd.DataFrame, moment: NDArray[np.int64], row: NDArray[np.int32], counters: NDArray[np.float32]
-    ) -> None:
-        self.row = row
-        self._scores, self._sources = shown["score"].to_numpy(), shown["sources"].to_numpy()
-        self._counters = counters  # [impressions, 4]
-        self._order = np.argsort(moment, kind="stable")
-        self._ends = np.cumsum(np.bincount(moment)).tolist()
-
-    def of(self, moment: int) -> NDArray[np.intp]:
-        """The impressions of a moment."""
-        if moment >= len(self._ends):
-            return self._order[:0]
-        return self._order[self._ends[moment - 1] if moment else 0 : self._ends[moment]]
-
-    def features(self, user: EncodedUser, at: NDArray[np.intp], videos: VideoTable) -> NDArray[np.float32]:
-        """Cross features `[at, features]` of a user with the impressions `at`."""
-        impressions, clicks, watches, watch_seconds = self._counters[at].T
-        candidates: CandidateVideos = dataclasses.replace(
-            videos.take(self.row[at]),
-            impressions=impressions,
-            clicks=clicks,
-            watches=watches,
-            watch_seconds=watch_seconds,
-        )
-        return cross_features(user, candidates, self._scores[at], self._sources[at])
 
 
 def _labelled_impressions(

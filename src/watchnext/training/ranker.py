@@ -31,6 +31,7 @@ from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.vocabularies import sizes_of
 
 LOGGED_STEPS: Final = 20
+ENCODED: Final = 10_000  # users encoded at a time
 SCORED: Final = 8_192  # impressions a forward pass when measuring
 
 _log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     quantiles = QuantileNormalizer.fit(past.features, config.quantile_bins)
     ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(device)
     ranker.start_at(mean_seconds, long_views)
+    inputs = RankerInputs(data, quantiles)
     scale = 1 + mean_seconds  # total weight of an average impression: brings both heads' losses to one size
     optimiser = torch.optim.Adam(ranker.parameters(), lr=config.learning_rate)
 
@@ -69,7 +71,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
         order = generator.permutation(len(past.row))
         for start in range(0, len(order), config.batch):
             batch = past.part(order[start : start + config.batch])
-            logit, long_view = ranker(as_tensors(ranker_inputs(data, batch, quantiles), device))
+            logit, long_view = ranker(as_tensors(inputs.batch(batch), device))
             clicked, seconds = torch.from_numpy(batch.clicked).to(device), torch.from_numpy(batch.seconds).to(device)
             completed = torch.from_numpy(batch.completed.astype(np.float32)).to(device)
             watch_time = weighted_logistic(logit, clicked, seconds, config.ranking_weight)
@@ -85,29 +87,45 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": len(losses), "impressions": len(past.row)}
 
 
-def ranker_inputs(
-    data: ExampleSet, impressions: RankerExamples, quantiles: QuantileNormalizer
-) -> dict[str, NDArray[Any]]:
-    """The ranker's batch of some impressions, as the handler makes it of candidates."""
-    users, user_of = np.unique(impressions.user, return_inverse=True)
-    return ranker_batch(
-        data.users.take(users),
-        data.videos,
-        data.videos.take(impressions.row),
-        quantiles.expand(impressions.features),
-        user_of,
-    )
+class RankerInputs:
+    """The ranker's batches, as the handler makes them of candidates; the users' side is made once."""
+
+    def __init__(self, data: ExampleSet, quantiles: QuantileNormalizer) -> None:
+        self._videos = data.videos
+        self._quantiles = quantiles
+        nothing = np.zeros(0, np.int32)
+        parts = [
+            ranker_batch(
+                data.users.take(np.arange(start, min(start + ENCODED, len(data.users)))),
+                data.videos,
+                data.videos.take(nothing),
+                np.zeros((0, 0), np.float32),
+            )
+            for start in range(0, len(data.users), ENCODED)
+        ]
+        names = [name for name, array in parts[0].items() if len(array)]
+        self._users = {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def batch(self, impressions: RankerExamples) -> dict[str, NDArray[Any]]:
+        """The batch of some impressions."""
+        users, user_of = np.unique(impressions.user, return_inverse=True)
+        candidates = ranker_batch(
+            [],
+            self._videos,
+            self._videos.take(impressions.row),
+            self._quantiles.expand(impressions.features),
+            user_of,
+        )
+        return {**candidates, **{name: array[users] for name, array in self._users.items()}}
 
 
-def expected_seconds(
-    ranker: Ranker, quantiles: QuantileNormalizer, data: ExampleSet, impressions: RankerExamples
-) -> NDArray[np.float32]:
+def expected_seconds(ranker: Ranker, inputs: RankerInputs, impressions: RankerExamples) -> NDArray[np.float32]:
     """e^logit of each impression."""
     parts = [np.zeros(0, np.float32)]
     with torch.inference_mode():
         for start in range(0, len(impressions.row), SCORED):
             part = impressions.part(np.arange(start, min(start + SCORED, len(impressions.row))))
-            parts.append(ranker.expected_seconds(as_tensors(ranker_inputs(data, part, quantiles))).numpy())
+            parts.append(ranker.expected_seconds(as_tensors(inputs.batch(part))).numpy())
     return np.concatenate(parts)
 
 
