@@ -84,7 +84,7 @@ class Training(Section):
     ranking_weight: Literal["expected", "paper"] = "expected"
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
-    threads: int = Field(0, ge=0, description="torch threads; 0: torch's default")
+    threads: int = Field(0, ge=0, description="0: one for torch, a process a core for encoding")
     gate_recall_factor: float = Field(
         1.0, ge=0, description="the towers' recall@50 must be at least this times that of Popular and of item cosine"
     )
