@@ -29,6 +29,9 @@ MIN_EF: Final = 256  # breadth of a search; k where k is larger
 CONNECT_TIMEOUT_S: Final = 5.0
 WRITE_TIMEOUT_S: Final = 300.0
 READ_TIMEOUT_S: Final = 5.0
+# pymilvus pings an idle connection every 10 s; a gRPC server that allows one ping in 5 minutes, as Milvus Lite's does,
+# then drops the connection ("too many pings"), and the next search fails.
+_GRPC_OPTIONS: Final = {"grpc.keepalive_time_ms": 330_000}
 _NOT_LOADED: Final = 101  # Milvus' code for a collection that a restarted server has not loaded again
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for each error that it also raises
@@ -193,7 +196,9 @@ class VideoIndex:
     def _connected(self) -> MilvusClient:
         with self._connecting:
             if self._client is None:
-                self._client = MilvusClient(self.uri, token=self._token, timeout=CONNECT_TIMEOUT_S)
+                self._client = MilvusClient(
+                    self.uri, token=self._token, timeout=CONNECT_TIMEOUT_S, grpc_options=_GRPC_OPTIONS
+                )
             return self._client
 
 

@@ -82,7 +82,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         score=shown["score"].to_numpy(),
         sources=shown["sources"].to_numpy(),
         counters=counters_as_of(
-            frozen, shown["video_id"], shown["now_ms"].map(lambda at_ms: refresh_interval_floor(at_ms, settings))
+            frozen, shown["video_id"], shown["as_of_ms"].map(lambda at_ms: refresh_interval_floor(at_ms, settings))
         ),
     )
     is_asked = np.bincount(asked_user, minlength=len(moments)) > 0
