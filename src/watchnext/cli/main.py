@@ -91,6 +91,8 @@ def log_to_standard_error() -> None:
     """Logs of what a verb calls, from warnings up; standard output is the verb's own."""
     import structlog  # takes as long as the rest of `watchnext status`
 
+    logging.captureWarnings(True)  # Feast turns deprecation warnings of all libraries on
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),

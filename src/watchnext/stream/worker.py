@@ -227,6 +227,7 @@ def log_to_stderr(name: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns of every poll that decodes for long
     structlog.contextvars.bind_contextvars(worker=name)
 
 
