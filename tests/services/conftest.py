@@ -3,9 +3,9 @@
 Only the router's 8080 is fixed: stop a running `watchnext up` before. Nothing outlives pytest, not even its SIGKILL.
 """
 
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,18 @@ from watchnext.settings import Settings, load_settings
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Ports that nobody listens on now, below those that the kernel gives to clients at any moment."""
+    found: list[int] = []
+    for number in random.sample(range(20_000, 32_000), k=1_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        found.append(number)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"{len(found)} ports between 20000 and 32000 are free; {count} are wanted")
 
 
 def private_settings(home: Path, **flags: dict[str, Any]) -> Settings:
