@@ -29,6 +29,7 @@ def run(name: str, settings: Settings) -> None:
     root = settings.home.absolute() / "pipelines"
     root.mkdir(parents=True, exist_ok=True)
     remove_old_runs(root)
+    sys.modules.setdefault("docker", None)  # type: ignore[arg-type]  # else our folder docker/ passes for Docker's SDK
     warnings.filterwarnings("ignore", "You may be attemping", RuntimeWarning)  # our image's name lacks "python"
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root))
     if name == "train":

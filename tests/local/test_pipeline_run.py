@@ -15,7 +15,7 @@ from watchnext.contracts.names import Topic
 from watchnext.data.records import Record
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig
-from watchnext.errors import GateError
+from watchnext.errors import GateError, WatchnextError
 from watchnext.generation.manifest import Target
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
@@ -101,6 +101,14 @@ def test_shuffled_labels_are_refused_and_nothing_is_published(settings, monkeypa
     assert store.list() == []
     assert store.pointer().live is None
     assert "Not published" in next((shuffled.home / "pipelines").glob("*/evaluate/report")).read_text()
+
+
+def test_a_folder_named_docker_on_the_path_does_no_harm(settings, monkeypatch, tmp_path):
+    """KFP's local runner imports Docker's SDK where it finds one; a folder without code looks like one."""
+    (tmp_path / "path" / "docker").mkdir(parents=True)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    with pytest.raises(WatchnextError, match="has no watch events; run `watchnext replay` first"):
+        run(Pipeline.TRAIN, with_log(settings, tmp_path / "nothing"), monkeypatch)
 
 
 def test_towers_that_find_less_than_item_cosine_are_refused(log, tmp_path):
