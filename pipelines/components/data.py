@@ -10,9 +10,8 @@ def snapshot(frozen: Output[Dataset]) -> str:
     """Freeze the event archive and the offline features; the answer is the snapshot's content id."""
     from pathlib import Path
 
-    from watchnext.training.snapshot import freeze
-
     from watchnext.settings import load_settings
+    from watchnext.training.snapshot import freeze
 
     taken = freeze(load_settings(), Path(frozen.path))
     frozen.metadata.update(taken.summary())
@@ -25,10 +24,9 @@ def examples(snapshot_id: str, profile: str, training: str, frozen: Input[Datase
     import json
     from pathlib import Path
 
+    from watchnext.settings import load_settings
     from watchnext.training.examples import build_examples
     from watchnext.training.snapshot import Snapshot
-
-    from watchnext.settings import load_settings
 
     settings = load_settings(profile=profile, training=json.loads(training))
     taken = Snapshot.load(Path(frozen.path), expected_id=snapshot_id)

@@ -13,9 +13,8 @@ def train_towers(snapshot_id: str, profile: str, training: str, encoded: Input[D
     import json
     from pathlib import Path
 
-    from watchnext.training.towers import train_towers as train
-
     from watchnext.settings import load_settings
+    from watchnext.training.towers import train_towers as train
 
     settings = load_settings(profile=profile, training=json.loads(training))
     towers.metadata.update(train(settings, Path(encoded.path), Path(towers.path)))
@@ -27,9 +26,8 @@ def train_ranker(snapshot_id: str, profile: str, training: str, encoded: Input[D
     import json
     from pathlib import Path
 
-    from watchnext.training.ranker import train_ranker as train
-
     from watchnext.settings import load_settings
+    from watchnext.training.ranker import train_ranker as train
 
     settings = load_settings(profile=profile, training=json.loads(training))
     ranker.metadata.update(train(settings, Path(encoded.path), Path(ranker.path)))
@@ -52,9 +50,8 @@ def evaluate(
     import json
     from pathlib import Path
 
-    from watchnext.training.evaluate import evaluate as measure
-
     from watchnext.settings import load_settings
+    from watchnext.training.evaluate import evaluate as measure
     from watchnext.training.gates import refusal
     from watchnext.training.report import model_card, report_html
 
