@@ -17,7 +17,7 @@ from watchnext.cli.pipeline import Pipeline, run_pipeline
 from watchnext.cli.replay import send
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
-from watchnext.contracts.events import CatalogEvent, ImpressionEvent, WatchEvent
+from watchnext.contracts.events import CatalogEvent, WatchEvent
 from watchnext.contracts.names import Topic
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig
@@ -165,35 +165,6 @@ def a_watch(who: str, video: str) -> WatchEvent:
         watch_seconds=30,
         video_seconds=60,
         completed=True,
-    )
-
-
-def test_impressions_without_a_watch_lower_the_expected_seconds(settings: Settings) -> None:
-    """Fatigue is planted in the world; the mean over users, since one small model's answer for one user is noise."""
-    users = [user(number) for number in range(4, 34)]
-    at = CLOCK.now_ms() + 5 * 60_000  # one time for both questions, after the impressions
-    before = {one: ask_graph(settings, RecommendRequest(user_id=one, k=200, now_ms=at)) for one in users}
-    top = {one: before[one].items[0].video_id for one in users}
-
-    tell(settings, *((Topic.IMPRESSION, seen(one, top[one], number)) for one in users for number in range(5)))
-
-    fallen = []
-    for one in users:
-        after = ask_graph(settings, RecommendRequest(user_id=one, k=200, now_ms=at))
-        seconds = {item.video_id: item.expected_seconds for item in after.items}
-        fallen.append((seconds.get(top[one]) or 0) - (before[one].items[0].expected_seconds or 0))
-    assert sum(fallen) / len(fallen) < 0
-
-
-def seen(who: str, video: str, number: int) -> ImpressionEvent:
-    return ImpressionEvent(
-        event_id=f"test-{who}-{video}-{number}",
-        request_id=f"test-{who}-{number}",
-        user_id=who,
-        video_id=video,
-        position=0,
-        shown_at=CLOCK.now_ms() - (5 - number) * 1_000,
-        surface="home",
     )
 
 
