@@ -11,6 +11,8 @@ from serving import gateway_grpc, gateway_rest
 from serving.lifecycle import DRAIN_SECONDS, Lifecycle, listen_on
 from serving.logs import configure_logs
 from watchnext.clock import SystemClock
+from watchnext.generation.static import StaticList
+from watchnext.generation.store import GenerationStore
 from watchnext.recommend.gateway import Gateway
 from watchnext.recommend.graph import Graph
 from watchnext.recommend.served import ServedLog
@@ -38,7 +40,8 @@ async def serve(settings: Settings) -> None:
     served = None
     if place.write_served:
         served = ServedLog(lambda: EventProducer(settings), write_impressions=place.write_impressions)
-    gateway = Gateway(settings, graph, served, clock=SystemClock())
+    static = StaticList(GenerationStore.open(settings))
+    gateway = Gateway(settings, graph, served, popular=static.ids, clock=SystemClock())
     grpc_server, health = gateway_grpc.build(gateway, f"{place.host}:{place.grpc_port}")
     rest = _Server(
         uvicorn.Config(
@@ -49,6 +52,7 @@ async def serve(settings: Settings) -> None:
         )
     )
     lifecycle.listen()
+    static.start()
     listener = listen_on(place.host, place.rest_port, "gateway.rest_port")
     await grpc_server.start()
     serving = asyncio.create_task(rest.serve(sockets=[listener]))
@@ -62,6 +66,7 @@ async def serve(settings: Settings) -> None:
     await asyncio.sleep(DRAIN_SECONDS)
     rest.should_exit = True
     await asyncio.gather(serving, grpc_server.stop(STOP_SECONDS))
+    static.stop()
     if served is not None:
         await asyncio.to_thread(served.close)
     await graph.close()

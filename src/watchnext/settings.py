@@ -129,7 +129,9 @@ class Gateway(Section):
     graph_url: str = "http://127.0.0.1:8080"
     api_keys: list[SecretStr] = Field([], description="empty: no authentication")
     max_concurrent: int = Field(64, ge=1, description="requests in flight; more are shed with 503")
-    static_list: list[str] = Field([], description="video ids for when the graph is down")
+    static_list: list[str] = Field(
+        [], description="video ids for when the graph is down; empty: the live generation's popular videos"
+    )
     write_served: bool = True
     write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
     experiment: str = ""

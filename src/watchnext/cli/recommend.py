@@ -121,4 +121,6 @@ def footer(answer: RecommendAnswer) -> str:
         parts.append(f"arm {answer.arm}")
     if answer.degraded:
         parts.append(f"degraded: had to do without {', '.join(answer.degraded)} (docs/ladder.md)")
-    return ", ".join([*parts, f"request {answer.request_id}"])
+    if answer.request_id:  # the gateway gives one, the bare graph has what the caller sent
+        parts.append(f"request {answer.request_id}")
+    return ", ".join(parts)

@@ -1,6 +1,7 @@
 """The bundle: everything that must change together, in memory and as files.
 
     vocabularies.json  videos.safetensors  vectors.safetensors  probes.json  popular.json     video side
+    static.json
     tower.safetensors  ranker.safetensors  quantiles.safetensors  card.md                     model side
 
 A generation holds both sides. An overlay holds the video side alone and lies on the model side of its generation.
@@ -24,6 +25,8 @@ from watchnext.features.state import RequestContext
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.manifest import Manifest, Target
+from watchnext.generation.popular import static_ids
+from watchnext.generation.static import STATIC
 from watchnext.models.config import RankerConfig, TowerConfig
 from watchnext.models.ranker import Ranker
 from watchnext.models.towers import TwoTower
@@ -112,6 +115,7 @@ def video_files(side: VideoSide) -> dict[str, bytes]:
         VECTORS: _arrays({"vectors": side.vectors}),
         PROBES: _json(probes),
         POPULAR: _json({country: rows.tolist() for country, rows in side.popular.items()}),
+        STATIC: _json(static_ids(side.videos, side.popular)),
     }
 
 

@@ -83,20 +83,28 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         canonical = msgspec.json.encode(content, order="deterministic")
         return hashlib.sha256(canonical).hexdigest()[:ID_LENGTH]
 
+    def check_file(self, name: str, data: bytes) -> None:
+        """Nothing, where `data` is what the file `name` must hold.
+
+        Raises:
+            GenerationError: it was cut short or changed.
+        """
+        entry, found = self.files[name], FileEntry.of(data)
+        if found != entry:
+            raise GenerationError(
+                f"{self.target}/{name} has {found.size} bytes with sha256 {found.sha256[:12]}…; its manifest says "
+                f"{entry.size} bytes with {entry.sha256[:12]}…: the store is damaged; build the generation again "
+                "(`watchnext pipeline run`)"
+            )
+
     def check_files(self, files: Mapping[str, bytes]) -> None:
         """Nothing, where `files` are exactly the files of this manifest.
 
         Raises:
             GenerationError: a file is missing, cut short or changed, or the hash does not fit the content.
         """
-        for name, entry in self.files.items():
-            found = FileEntry.of(files[name])
-            if found != entry:
-                raise GenerationError(
-                    f"{self.target}/{name} has {found.size} bytes with sha256 {found.sha256[:12]}…; its manifest says "
-                    f"{entry.size} bytes with {entry.sha256[:12]}…: the store is damaged; build the generation again "
-                    "(`watchnext pipeline run`)"
-                )
+        for name in self.files:
+            self.check_file(name, files[name])
         if self.content_hash() != self.hash or (self.overlay == 0 and self.generation != self.hash):
             raise GenerationError(
                 f"the content of {self.target} hashes to {self.content_hash()}; its manifest says {self.hash}: "

@@ -29,6 +29,13 @@ def popular_rows(
     return lists
 
 
+def static_ids(videos: VideoTable, popular: Mapping[str, NDArray[np.int32]]) -> list[str]:
+    """The list of all countries as video ids, for answers that no filter sees: without what any country may not see."""
+    rows = popular[ALL_COUNTRIES]
+    free = rows[~videos.restricted[rows].any(axis=1)]
+    return [videos.video_ids[row] for row in free]
+
+
 def _by_falling(watches: NDArray[np.float32], *, least: float) -> NDArray[np.int32]:
     """Rows with more than `least` watches, but for the unknown one; ties go to the lower row."""
     order = np.argsort(-watches[1:], kind="stable")[:POPULAR] + 1

@@ -152,6 +152,21 @@ class GenerationStore:
             raise GenerationError(f"{self.files.url}/{path} is the manifest of {manifest.target}, not of {target}")
         return manifest
 
+    def read(self, target: Target, name: str) -> bytes:
+        """One file of a bundle, after its hash was found right: for who needs no more than that.
+
+        Raises:
+            GenerationError: there is no such bundle or file, or it is damaged.
+        """
+        manifest = self.manifest(target.generation, target.overlay)
+        if name not in manifest.files:
+            raise GenerationError(
+                f"{target} has no {name}: an older release made it; retrain with `watchnext pipeline run`"
+            )
+        data = self._file(manifest, name)
+        manifest.check_file(name, data)
+        return data
+
     def list(self) -> list[Manifest]:
         """Finished generations, newest first.
 
@@ -237,18 +252,19 @@ class GenerationStore:
                 f"{manifest.target} was made with feature spec {manifest.spec_hash}; this code has {spec_hash()}: "
                 "retrain with `watchnext pipeline run`, or run the release that made it"
             )
-        contents = {}
-        for name in manifest.files:
-            path = f"{_folder(manifest.target)}/{name}"
-            try:
-                contents[name] = self.files.read(path)
-            except FileNotFoundError as error:
-                raise GenerationError(
-                    f"{self.files.url}/{path} is missing: the store is damaged; "
-                    "build the generation again (`watchnext pipeline run`)"
-                ) from error
+        contents = {name: self._file(manifest, name) for name in manifest.files}
         manifest.check_files(contents)
         return contents
+
+    def _file(self, manifest: Manifest, name: str) -> bytes:
+        path = f"{_folder(manifest.target)}/{name}"
+        try:
+            return self.files.read(path)
+        except FileNotFoundError as error:
+            raise GenerationError(
+                f"{self.files.url}/{path} is missing: the store is damaged; "
+                "build the generation again (`watchnext pipeline run`)"
+            ) from error
 
 
 def _folder(target: Target) -> str:

@@ -7,6 +7,7 @@ list on its way to Kafka. `serving.gateway_rest` and `serving.gateway_grpc` tran
 import asyncio
 import hmac
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -39,12 +40,22 @@ class Served(Protocol):
 class Gateway:
     """Answers requests, at most `gateway.max_concurrent` at a time."""
 
-    def __init__(self, settings: Settings, graph: Graph, served: Served | None, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        graph: Graph,
+        served: Served | None,
+        *,
+        popular: Callable[[], Sequence[str]],
+        clock: Clock,
+    ) -> None:
+        """Popular videos (`StaticList.ids`) stand in where `gateway.static_list` is empty."""
         self._settings = settings.gateway
         self._deadline_ms = settings.serving.deadline_ms
         self._keys = [key.get_secret_value().encode() for key in settings.gateway.api_keys]
         self._graph = graph
         self._served = served
+        self._popular = popular
         self._clock = clock
         self._breaker = Breaker(failures=settings.serving.breaker_failures, seconds=settings.serving.breaker_seconds)
         self._in_flight = 0
@@ -131,7 +142,8 @@ class Gateway:
 
     def _static(self, request: RecommendRequest, lost: list[str] | list[Degraded]) -> RecommendAnswer:
         names = [str(part) for part in lost]
-        return static_answer(request, self._settings.static_list, lost=names, now_ms=self._clock.now_ms())
+        ids = self._settings.static_list or self._popular()
+        return static_answer(request, ids, lost=names, now_ms=self._clock.now_ms())
 
 
 def public(answer: RecommendAnswer) -> RecommendAnswer:

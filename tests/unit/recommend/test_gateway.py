@@ -45,7 +45,8 @@ class Log:
 def gateway(graph: Any, served: Log | None = None, **settings: Any) -> GatewayLogic:
     given: dict[str, Any] = {"static_list": ["s1", "s2", "s1", "s3"]} | settings
     serving = given.pop("serving", Serving())
-    return GatewayLogic(Settings(gateway=Gateway(**given), serving=serving), graph, served, clock=FixedClock(NOW))
+    made = Settings(gateway=Gateway(**given), serving=serving)
+    return GatewayLogic(made, graph, served, popular=lambda: ["p1", "p2"], clock=FixedClock(NOW))
 
 
 def ask(one: GatewayLogic, budget_ms: float | None = None, **fields: Any) -> RecommendAnswer:
@@ -78,6 +79,12 @@ def test_a_graph_that_is_down_or_late_is_the_static_list(graph: Steps):
     assert found.degraded == ["graph"]
     assert [item.sources for item in found.items] == [["static"], ["static"]]
     assert found.items[0].expected_seconds is None
+
+
+def test_without_a_static_list_the_popular_videos_stand_in():
+    found = ask(gateway(Steps(error=GraphError("refused")), static_list=[]), k=2)
+    assert [item.video_id for item in found.items] == ["p1", "p2"]
+    assert [item.sources for item in found.items] == [["static"], ["static"]]
 
 
 def test_no_generation_is_the_static_list_and_says_so():
