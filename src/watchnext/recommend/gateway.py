@@ -24,7 +24,7 @@ from watchnext.recommend.ladder import static_answer
 from watchnext.recommend.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.settings import Settings
 
-OWN_MS: Final = 10  # of the deadline, kept for the gateway's own work and the way back
+OWN_MS: Final = 25  # of the deadline, kept for the gateway's own work and the way back
 
 _log = structlog.get_logger(__name__)
 
