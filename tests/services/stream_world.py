@@ -46,7 +46,7 @@ def catalog() -> Iterator[tuple[Topic, CatalogEvent]]:
 
 
 def happenings(seed: int, count: int, start: int) -> Iterator[tuple[Topic, Event]]:
-    """`count` user events over 20 days: repeated, out of order, late, and of unknown videos now and then."""
+    """`count` user events over 20 days: repeated, out of order, late, of unknown videos and times now and then."""
     draw = random.Random(seed)
     recent: list[tuple[Topic, Event]] = []
     for number in range(count):
@@ -80,6 +80,7 @@ def _event(draw: random.Random, number: int, at: int, user: str, video: str) -> 
             watch_seconds=draw.randrange(480) / 4,  # exact in binary: sums do not depend on their order
             video_seconds=64,
             completed=False,
+            surface="derived-history" if number % 19 == 0 else "home",
             request_id=f"r{number}" if draw.random() < 0.5 else None,
         )
     if kind < 0.96:
@@ -156,8 +157,8 @@ def expected_rows(log: Log) -> dict[tuple[View, str], dict[str, Any]]:
 
 
 def _watches(events: list[Any], videos: dict[str, CatalogEvent]) -> dict[str, Any]:
-    by_time = sorted(events, key=lambda event: (event.at_ms, event.event_id))[-50:]
-    known = [(videos[event.video_id], event.at_ms) for event in events if event.video_id in videos]
+    by_time = sorted(events, key=lambda event: (_known_time(event), event.event_id))[-50:]
+    known = [(videos[event.video_id], _known_time(event)) for event in events if event.video_id in videos]
     channels = [(video.channel_id, at) for video, at in known if video.channel_id]
     topics = [(topic, at) for video, at in known for topic in set(video.topics)]
     seen = dict.fromkeys(reversed([event.video_id for event in events]))
@@ -165,13 +166,18 @@ def _watches(events: list[Any], videos: dict[str, CatalogEvent]) -> dict[str, An
         "watch_video_ids": [event.video_id for event in by_time],
         "watch_seconds": [event.watch_seconds for event in by_time],
         "watch_fractions": [min(1.0, event.watch_seconds / 64) for event in by_time],
-        "watch_times": [event.at_ms for event in by_time],
+        "watch_times": [_known_time(event) for event in by_time],
         **_tally(channels, "channel_ids", "channel_watches", "channel_last"),
         **_tally(topics, "topic_names", "topic_watches", "topic_last"),
         "seen_ids": list(reversed(seen)),
         "watches": len(events),
         "watch_seconds_total": sum(event.watch_seconds for event in events),
     }
+
+
+def _known_time(event: WatchEvent) -> int:
+    """When the watch ended, or 0 where the surface says that its time was made up."""
+    return 0 if event.surface == "derived-history" else event.at_ms
 
 
 def _searches(events: list[Any]) -> dict[str, Any]:
@@ -203,7 +209,7 @@ def _tally(pairs: list[tuple[str, int]], names: str, counts: str, last: str) -> 
 
 def _count(counters: dict[str, Counter[tuple[str, int]]], topic: Topic, event: Any) -> None:
     hour = event.at_ms // HOUR
-    if topic is Topic.WATCH:
+    if topic is Topic.WATCH and event.surface != "derived-history":
         counters[event.video_id]["watches", hour] += 1
         counters[event.video_id]["clicks", hour] += event.request_id is not None
         counters[event.video_id]["watch_ms", hour] += int(event.watch_seconds * 1000)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from watchnext.contracts.names import Topic
+from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.errors import EventError
 
 MAX_MESSAGE_BYTES: Final = 1_000_000  # the broker's own default limit is 1 MiB
@@ -67,6 +67,11 @@ class WatchEvent(UserEvent, frozen=True, kw_only=True):
     def at_ms(self) -> int:
         """The end of the watch: nobody knows how long it was before."""
         return self.started_at + round(self.watch_seconds * 1000)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its times are real; made-up ones say when the row may be read, and reach no feature and no label."""
+        return self.surface != DERIVED_SURFACE
 
 
 class SearchEvent(UserEvent, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from enum import IntFlag, StrEnum
 from typing import Final
 
 SCHEMA_VERSION: Final = 1  # of the envelope and of every event
+DERIVED_SURFACE: Final = "derived-history"  # of a watch whose time was made up: it is history, and nothing else
 
 
 class Topic(StrEnum):

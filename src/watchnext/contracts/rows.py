@@ -4,6 +4,7 @@ The stream folds events into these rows, `watchnext.store` derives the Feast sch
 `watchnext.features.state` reads them. Field kinds: `str`, `int` (int64), `float` (float64), `bool`, and lists of the
 first three. Sizes are those of `watchnext.features.spec`.
 Lists of one row that belong together have one length and run from old to new.
+A watch of unknown time (`WatchEvent.timed`) has the time UNKNOWN_MS: older than all others, and never a "time since".
 """
 
 from typing import Any, ClassVar, Final
@@ -11,6 +12,8 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from watchnext.contracts.names import Entity, Topic, View
+
+UNKNOWN_MS: Final = 0
 
 
 class FeatureRow(msgspec.Struct, kw_only=True):
@@ -44,7 +47,7 @@ class UserRow(FeatureRow, kw_only=True):
 
 
 class UserWatches(UserRow, kw_only=True):
-    """The last HISTORY watches by (available_at, event_id), and what they add up to."""
+    """The last HISTORY watches by (time, event_id), and what they add up to."""
 
     VIEW: ClassVar[View] = View.USER_WATCHES
     TOPIC: ClassVar[Topic] = Topic.WATCH
@@ -52,14 +55,14 @@ class UserWatches(UserRow, kw_only=True):
     watch_video_ids: list[str] = []
     watch_seconds: list[float] = []
     watch_fractions: list[float] = []  # watch_seconds / video_seconds, capped at 1
-    watch_times: list[int] = []  # available_at, epoch ms
+    watch_times: list[int] = []  # available_at, epoch ms, or UNKNOWN_MS
     watch_event_ids: list[str] = []  # tie-break of equal times
     channel_ids: list[str] = []  # the AGGREGATES channels last watched, by last watch, old to new
     channel_watches: list[int] = []
-    channel_last: list[int] = []  # epoch ms
+    channel_last: list[int] = []  # epoch ms, or UNKNOWN_MS
     topic_names: list[str] = []
     topic_watches: list[int] = []
-    topic_last: list[int] = []  # epoch ms
+    topic_last: list[int] = []  # epoch ms, or UNKNOWN_MS
     seen_ids: list[str] = []  # the last SEEN distinct watched videos, old to new
     watches: int = 0
     watch_seconds_total: float = 0.0

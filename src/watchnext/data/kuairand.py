@@ -3,7 +3,7 @@
 Reads the official files (`data/log_standard_*_pure.csv` and its two tables) and the six-day slice with cut histories
 (its `SOURCE.md` tells the quirks). Every row of the log is an impression; a clicked one is also a watch, stamped alike.
 What was played without a click is no watch. The untimed history of the slice becomes watches with the surface
-`derived-history`, which fill the history and label nothing.
+`derived-history`, which fill the history and nothing else.
 
 >>> KuaiRand(Path("KuaiRand-Pure"), clock=SystemClock(), users=1_000).describe().counts       # doctest: +SKIP
 """
@@ -16,9 +16,9 @@ import pandas as pd
 
 from watchnext.clock import Clock
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, WatchEvent
-from watchnext.contracts.names import Topic
+from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.data.kuairand_files import KuaiRandFiles, read_history, read_impressions, read_users, read_videos
-from watchnext.data.records import DERIVED_SURFACE, Description, Record, in_time_order, keep_users
+from watchnext.data.records import Description, Record, in_time_order, keep_users
 from watchnext.data.tables import Dropped, rows_of
 
 NAME: Final = "kuairand"
@@ -34,7 +34,8 @@ DERIVED: Final = {
     "position": "0; the rows of one user and moment are one list, counted in the order of the file",
     "country": COUNTRY,
     "history": f"the slice's long views before its first day, untimed there: seed watches ending at last_time_ms, ten "
-    f"minutes apart, of 18 s or the whole video, completed, surface {DERIVED_SURFACE}; never a label",
+    f"minutes apart, of 18 s or the whole video, completed, surface {DERIVED_SURFACE}; in the history only, "
+    "never in a label, a time feature or a video's counters",
 }
 
 
@@ -137,7 +138,7 @@ class KuaiRand:
             yield (
                 Topic.WATCH,
                 WatchEvent(
-                    event_id=f"kr-{row.user_id}-h{row.nth}",
+                    event_id=f"kr-{row.user_id}-h{row.nth:04}",  # watches of unknown time are ordered by id
                     user_id=row.user_id,
                     video_id=row.video_id,
                     started_at=row.started_ms,

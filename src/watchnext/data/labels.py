@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from watchnext.data.records import DERIVED_SURFACE
+from watchnext.contracts.names import DERIVED_SURFACE
 
 
 @dataclass(frozen=True, slots=True)

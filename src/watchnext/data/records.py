@@ -8,13 +8,10 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from watchnext.contracts.events import CatalogEvent, Event, ProfileEvent
 from watchnext.contracts.names import Topic
-
-# Surface of a watch whose time is not known: it fills the history and is never a label (`data.labels` leaves it out).
-DERIVED_SURFACE: Final = "derived-history"
 
 Record = tuple[Topic, Event]
 

@@ -19,8 +19,11 @@ from watchnext.stream.folds import Position, timestamp
 
 
 def delta_of(event: Event, position: Position) -> VideoDelta | None:
-    """What a user event adds to its video's counters; None for events that count nothing."""
-    if isinstance(event, WatchEvent):
+    """What a user event adds to its video's counters; None for events that count nothing.
+
+    Counters go by the hour and fade: a watch of unknown time has no place in them.
+    """
+    if isinstance(event, WatchEvent) and event.timed:
         return VideoDelta(
             video_id=event.video_id,
             topic=Topic.WATCH.value,

@@ -21,7 +21,15 @@ from watchnext.contracts.events import (
     ServedEvent,
     WatchEvent,
 )
-from watchnext.contracts.rows import UserImpressions, UserProfile, UserRow, UserSearches, UserServings, UserWatches
+from watchnext.contracts.rows import (
+    UNKNOWN_MS,
+    UserImpressions,
+    UserProfile,
+    UserRow,
+    UserSearches,
+    UserServings,
+    UserWatches,
+)
 from watchnext.features import spec
 from watchnext.features.tokens import tokenize
 
@@ -77,7 +85,7 @@ def _is_behind(row: UserRow, event: Event, position: Position, late_ms: int) -> 
 
 def _watch(row: UserWatches | None, event: WatchEvent, position: Position, catalog: Catalog) -> UserWatches:
     row = row or UserWatches(entity_id=event.user_id)
-    at = event.at_ms
+    at = event.at_ms if event.timed else UNKNOWN_MS
     index = _place(row.watch_times, row.watch_event_ids, at, event.event_id)
     channels = _Tally(row.channel_ids, row.channel_watches, row.channel_last)
     topics = _Tally(row.topic_names, row.topic_watches, row.topic_last)
@@ -87,7 +95,7 @@ def _watch(row: UserWatches | None, event: WatchEvent, position: Position, catal
         topics = topics.add(facts.topics, at, spec.AGGREGATES)
     return UserWatches(
         entity_id=row.entity_id,
-        event_timestamp=timestamp(at, row.event_timestamp),
+        event_timestamp=timestamp(event.at_ms, row.event_timestamp),
         partition=position.partition,
         offset=position.offset,
         event_ids=_appended(row.event_ids, event.event_id, spec.EVENT_IDS),

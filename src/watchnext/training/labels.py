@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from watchnext.contracts.names import Source
-from watchnext.data.records import DERIVED_SURFACE, fraction_of
+from watchnext.contracts.names import DERIVED_SURFACE, Source
+from watchnext.data.records import fraction_of
 
 HOLDOUT: Final = 0.1  # share of the labels, by time
 QUERIES_PER_USER: Final = 3

@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 
 from watchnext.clock import FixedClock
-from watchnext.contracts.names import Topic
+from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.data.kuairand import KuaiRand
-from watchnext.data.records import DERIVED_SURFACE
 from watchnext.errors import DataError
 from watchnext.settings import load_settings
 

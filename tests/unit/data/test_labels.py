@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from watchnext.contracts.names import DERIVED_SURFACE
 from watchnext.data.labels import label_impressions
-from watchnext.data.records import DERIVED_SURFACE
 
 MINUTE = 60_000
 WINDOW = 30 * MINUTE

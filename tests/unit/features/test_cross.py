@@ -1,12 +1,15 @@
+import msgspec
 import numpy as np
 import pytest
 
 from tests.unit.features.world import DAY, NOW, VOCABULARIES, video_table
-from watchnext.contracts.names import Source
+from watchnext.contracts.events import WatchEvent
+from watchnext.contracts.names import DERIVED_SURFACE, Source
 from watchnext.features import spec
 from watchnext.features.codec import pack, unpack
 from watchnext.features.cross import RANKER_FEATURES, cross_features
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
+from watchnext.stream.folds import Position, VideoFacts, fold_event
 
 FILM, SONG, NEWS = 0, 1, 2
 ROW = {
@@ -79,6 +82,34 @@ def features(row=ROW, scores=(0.5, -1.0, 0.0), sources=(9, 2, 0)):
 )
 def test_feature_by_hand(name, film_song_news):
     assert features()[name] == pytest.approx(film_song_news)
+
+
+@pytest.mark.parametrize("made_up_ms", [NOW - 8 * DAY, NOW - DAY])
+def test_the_made_up_time_of_a_watch_is_in_no_feature(made_up_ms):
+    catalog = {"film": VideoFacts("studio", ("drama",)), "song": VideoFacts("radio", ("music",))}
+    row = None
+    for offset, (video, at_ms, surface) in enumerate(
+        [("film", made_up_ms, DERIVED_SURFACE), ("song", NOW - 3 * DAY, "home"), ("song", made_up_ms, DERIVED_SURFACE)]
+    ):
+        watch = WatchEvent(
+            event_id=f"e{offset}",
+            user_id="u",
+            video_id=video,
+            started_at=at_ms - 10_000,
+            watch_seconds=10,
+            video_seconds=20,
+            completed=True,
+            surface=surface,
+        )
+        row = fold_event(row, watch, Position(0, offset), catalog, late_ms=30 * DAY)
+    values = features(msgspec.structs.asdict(row))
+    never = spec.NEVER_DAYS
+    assert values["watches_of_video"].tolist() == [1, 2, 0]
+    assert values["watches_of_channel"].tolist() == [1, 2, 0]
+    assert values["days_since_video_watch"].tolist() == [never, 3, never]
+    assert values["days_since_channel"].tolist() == [never, 3, never]
+    assert values["days_since_topic"].tolist() == [3, 3, never]  # a film has music too
+    assert values["days_since_last_watch"].tolist() == [3, 3, 3]
 
 
 def test_an_unknown_user_has_finite_features():

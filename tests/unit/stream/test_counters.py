@@ -28,7 +28,7 @@ def folded(*deltas: VideoDelta) -> VideoCounters:
     return row
 
 
-def watch(request: str | None) -> WatchEvent:
+def watch(request: str | None, surface: str = "") -> WatchEvent:
     return WatchEvent(
         event_id="e",
         user_id="u",
@@ -37,6 +37,7 @@ def watch(request: str | None) -> WatchEvent:
         watch_seconds=1.5,
         video_seconds=9,
         completed=True,
+        surface=surface,
         request_id=request,
     )
 
@@ -60,6 +61,10 @@ def test_what_an_event_adds_to_its_video(event: Event, wanted: dict[str, int]) -
 
 def test_other_events_count_nothing() -> None:
     assert delta_of(ProfileEvent(user_id="u"), Position(0, 0)) is None
+
+
+def test_a_watch_of_unknown_time_counts_in_no_hour() -> None:
+    assert delta_of(watch(None, surface="derived-history"), Position(0, 0)) is None
 
 
 def test_counts_of_two_hours_and_origins() -> None:

@@ -14,7 +14,7 @@ WEEK = 7 * 86_400_000
 CATALOG = {"v1": VideoFacts("c1", ("t1", "t2")), "v2": VideoFacts("c2", ("t1", "t1")), "v3": VideoFacts("", ())}
 
 
-def watch(event_id: str, video: str, end_ms: int, seconds: float = 10) -> WatchEvent:
+def watch(event_id: str, video: str, end_ms: int, seconds: float = 10, surface: str = "") -> WatchEvent:
     return WatchEvent(
         event_id=event_id,
         user_id="u",
@@ -23,6 +23,7 @@ def watch(event_id: str, video: str, end_ms: int, seconds: float = 10) -> WatchE
         watch_seconds=seconds,
         video_seconds=20,
         completed=False,
+        surface=surface,
     )
 
 
@@ -81,6 +82,21 @@ def test_an_unknown_video_is_watched_without_channel_and_topics() -> None:
     row = folded(watch("e1", "nobody-knows", 50_000))
     assert isinstance(row, UserWatches)
     assert (row.watch_video_ids, row.channel_ids, row.topic_names) == (["nobody-knows"], [], [])
+
+
+def test_a_watch_of_unknown_time_is_history_and_moves_no_time() -> None:
+    row = folded(
+        watch("h1", "v1", 60_000, surface="derived-history"),
+        watch("e1", "v2", 90_000),
+        watch("h0", "v2", 95_000, surface="derived-history"),
+    )
+    assert isinstance(row, UserWatches)
+    assert (row.watch_event_ids, row.watch_times) == (["h0", "h1", "e1"], [0, 0, 90_000])
+    assert row.watch_video_ids == ["v2", "v1", "v2"]
+    assert (row.channel_ids, row.channel_watches, row.channel_last) == (["c1", "c2"], [1, 2], [0, 90_000])
+    assert (row.topic_names, row.topic_watches, row.topic_last) == (["t2", "t1"], [1, 3], [0, 90_000])
+    assert (row.seen_ids, row.watches, row.watch_seconds_total) == (["v1", "v2"], 3, 30.0)
+    assert row.event_timestamp == 95_000_000  # from then on the row may be read
 
 
 def test_only_the_last_fifty_watches_stay() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from watchnext.data.records import DERIVED_SURFACE
+from watchnext.contracts.names import DERIVED_SURFACE
 from watchnext.training.labels import capped, next_watches, queries, ranking_labels, score_and_sources
 
 
