@@ -73,10 +73,10 @@ class Bench:
         bundle = store.load(live.generation, live.overlay)
         prepared = PreparedGeneration.of(bundle)
         rows = FeatureStoreRows.open(settings)
+        index = VideoIndex.open(settings)
         rows.warm_up()
-        retriever = Retriever(
-            settings, features=rows, index=VideoIndex.open(settings), live=lambda: prepared, clock=SystemClock()
-        )
+        index.warm_up()
+        retriever = Retriever(settings, features=rows, index=index, live=lambda: prepared, clock=SystemClock())
         users = users_with_histories(settings, rows)
         found = retriever.retrieve(request_of(users[0]))
         if len(found.candidates.video_ids) < CANDIDATES or not found.rankable:

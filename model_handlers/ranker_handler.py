@@ -4,6 +4,7 @@
 `watchnext.models.scorer.Scorer`, which travels inside the archive.
 """
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ class RankerHandler:
 
         self.scorer = Scorer.load(Path(context.system_properties["model_dir"]))
         self.scorer.warm_up()
+        gc.collect()
+        gc.freeze()  # a full collection looks through all of torch, and the request waits
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
         """One packed answer a request; a body that cannot be read gives that request alone a 400."""

@@ -8,7 +8,7 @@ import structlog
 import uvicorn
 
 from serving import gateway_grpc, gateway_rest
-from serving.lifecycle import DRAIN_SECONDS, Lifecycle, listen_on
+from serving.lifecycle import DRAIN_SECONDS, Lifecycle, listen_on, settle
 from serving.logs import configure_logs
 from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
@@ -57,6 +57,7 @@ async def serve(settings: Settings) -> None:
     await grpc_server.start()
     serving = asyncio.create_task(rest.serve(sockets=[listener]))
     await gateway_grpc.set_serving(health, True)
+    settle()
     lifecycle.ready = True
     _log.info("gateway_ready", rest=place.rest_port, grpc=place.grpc_port, graph=place.graph_url)
 

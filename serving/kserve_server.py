@@ -5,6 +5,8 @@
 
 from kserve import Model, ModelServer
 
+from serving.lifecycle import settle
+
 
 class BoundServer(ModelServer):
     """Listens on `host` only, over REST only (its gRPC has no health and no reflection)."""
@@ -28,4 +30,5 @@ class BoundServer(ModelServer):
 def run(model: Model, *, host: str, port: int) -> None:
     """Load and warm up `model`, then serve it until SIGTERM."""
     model.load()
+    settle()
     BoundServer(host, port).start([model])

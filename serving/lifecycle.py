@@ -1,6 +1,7 @@
 """Whether a server takes requests, and its orderly end: not ready first, then drained, then gone."""
 
 import asyncio
+import gc
 import signal
 import socket
 from typing import Final
@@ -20,6 +21,15 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
+
+
+def settle() -> None:
+    """Call when all is loaded: the garbage collector looks no more through what is there to stay.
+
+    A full collection over the modules of torch, Feast and KServe stops every request for 0.1 to 0.2 s.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def listen_on(host: str, port: int, setting: str) -> socket.socket:

@@ -18,7 +18,7 @@ from watchnext.clock import SystemClock
 from watchnext.contracts.api import convert_request
 from watchnext.contracts.envelope import encode
 from watchnext.contracts.names import MODEL_RETRIEVAL
-from watchnext.errors import GenerationError, RequestError, StoreError
+from watchnext.errors import GenerationError, RequestError, StoreError, VectorIndexError
 from watchnext.generation.follow import Follower, replica_name
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
@@ -40,12 +40,13 @@ class RetrievalModel(Model):
         super().__init__(MODEL_RETRIEVAL, return_response_headers=True)
         self._store = store
         self._features = FeatureStoreRows.open(settings)
+        self._index = VideoIndex.open(settings)
         self._follower = follower
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="retrieve")
         self._retriever = Retriever(
             settings,
             features=self._features,
-            index=VideoIndex.open(settings),
+            index=self._index,
             live=follower.current,
             clock=SystemClock(),
         )
@@ -57,11 +58,11 @@ class RetrievalModel(Model):
             self._follower.wait(WARM_UP_SECONDS)
         except GenerationError as error:
             _log.warning("no_generation", error=str(error))
-        warming = self._threads.submit(self._features.warm_up)
-        try:
-            warming.result(WARM_UP_SECONDS)
-        except (StoreError, TimeoutError) as error:
-            _log.warning("features_not_warm", error=str(error))
+        for backend in (self._features, self._index):
+            try:
+                self._threads.submit(backend.warm_up).result(WARM_UP_SECONDS)
+            except (StoreError, VectorIndexError, TimeoutError) as error:
+                _log.warning("not_warm", backend=type(backend).__name__, error=str(error))
         self.ready = True
         return self.ready
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.local.milvus_server import MilvusServer
 from watchnext.errors import VectorIndexError
+from watchnext.index import milvus
 from watchnext.index.exact import exact_top_k, recall
 from watchnext.index.milvus import VideoIndex
 
@@ -36,6 +37,23 @@ def test_search_finds_what_exact_search_finds(index: VideoIndex):
     expected, products = exact_top_k(VECTORS, queries, 100)
     assert recall(rows, expected) >= 0.98
     np.testing.assert_allclose(scores[:, 0], products[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("exact_rows", "least"), [(10_000, 1.0), (0, 0.98)])
+def test_near_duplicates_are_found(
+    server: MilvusServer, monkeypatch: pytest.MonkeyPatch, exact_rows: int, least: float
+):
+    """Cold videos of one channel: twenty crowds of vectors that differ in length and hardly in direction."""
+    draw = np.random.default_rng(0)
+    crowds = draw.standard_normal((20, 32))
+    vectors = crowds[draw.integers(0, 20, 2_001)] * np.exp(draw.standard_normal((2_001, 1)) * 0.5)
+    vectors = (vectors + 0.05 * draw.standard_normal(vectors.shape)).astype(np.float32)
+    queries = (crowds + 0.5 * draw.standard_normal(crowds.shape)).astype(np.float32)
+    monkeypatch.setattr(milvus, "EXACT_ROWS", exact_rows)
+    index = VideoIndex(server.uri)
+    index.create("videos_crowds_0", np.arange(1, 2_001, dtype=np.int32), vectors[1:])
+    rows, _ = index.search("videos_crowds_0", queries, 100)
+    assert recall(rows, exact_top_k(vectors, queries, 100)[0]) >= least
 
 
 def test_more_than_there_is_is_padded(index: VideoIndex):

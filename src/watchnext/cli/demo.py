@@ -5,7 +5,7 @@ Each step is skipped where an earlier run has done it, so that a second demo sho
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -163,6 +163,19 @@ def _when_live(settings: Settings, request: RecommendRequest) -> RecommendAnswer
         time.sleep(0.5)
 
 
+def side_by_side(metrics: Mapping[str, float]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Metrics named "contender metric" as tables of contenders that were measured by the same metrics."""
+    of: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        contender, _, metric = name.rpartition(" ")
+        of.setdefault(contender, {})[metric] = value
+    for measures, alike in itertools.groupby(
+        sorted(of, key=lambda name: list(of[name])), key=lambda name: list(of[name])
+    ):
+        contenders = list(alike)
+        yield contenders, [[metric, *(f"{of[name][metric]:.4f}" for name in contenders)] for metric in measures]
+
+
 def _show(settings: Settings, metrics: dict[str, float], by_graph: RecommendAnswer, by_grpc: RecommendAnswer) -> None:
     from watchnext.store.rows import FeatureStoreRows
 
@@ -170,8 +183,9 @@ def _show(settings: Settings, metrics: dict[str, float], by_graph: RecommendAnsw
     row = FeatureStoreRows.open(settings).read_user(by_graph.user_id)
     watches = list(zip(row.get("watch_video_ids", []), row.get("watch_fractions", []), strict=True))[-SHOWN_WATCHES:]
     say("")
-    print_table(("metric", "value"), ((name, f"{value:.4f}") for name, value in metrics.items()), title="Held out")
-    say("")
+    for contenders, rows in side_by_side(metrics):
+        print_table(("held out", *contenders), rows)
+        say("")
     print_table(
         ("video", "title", "watched"),
         ((video_id, titles.get(video_id, ""), f"{fraction:.0%}") for video_id, fraction in reversed(watches)),

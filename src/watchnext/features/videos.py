@@ -142,23 +142,19 @@ class VideoTable(CandidateVideos):
         )
 
 
-def decayed_counters(bucket_hours: Sequence[int], counts: Sequence[int], older: int, at_ms: int) -> float:
-    """A counter as of `at_ms`: an hour's count halves every COUNTER_HALF_LIFE_HOURS.
-
-    `older`, the total of the hours that fell out of the row, has no time of its own and decays as the oldest hour that
-    is left does: an upper bound, which fades with the row. Hours after `at_ms` count in full.
-    """
-    weights = _weights(bucket_hours, at_ms)
-    return float(weights @ np.asarray(counts, dtype=np.float64)) + older * float(weights.min(initial=1.0))
-
-
 def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, float, float, float]:
-    """Impressions, clicks, watches and watch seconds of a `VideoCounters` row as of `at_ms`; zeros without a row."""
+    """Impressions, clicks, watches and watch seconds of a `VideoCounters` row as of `at_ms`; zeros without a row.
+
+    An hour's count halves every COUNTER_HALF_LIFE_HOURS; hours after `at_ms` count in full. What fell out of the row
+    (`older_*`) has no time of its own and decays as the oldest hour that is left does: an upper bound, which fades
+    with the row.
+    """
     if row is None:
         return 0.0, 0.0, 0.0, 0.0
-    hours = row["bucket_hours"]
+    weights = _weights(row["bucket_hours"], at_ms)
+    of_older = float(weights.min(initial=1.0))
     impressions, clicks, watches, watch_ms = (
-        decayed_counters(hours, row[f"bucket_{name}"], row[f"older_{name}"], at_ms)
+        float(weights @ np.asarray(row[f"bucket_{name}"], dtype=np.float64)) + row[f"older_{name}"] * of_older
         for name in ("impressions", "clicks", "watches", "watch_ms")
     )
     return impressions, clicks, watches, watch_ms / 1000

@@ -8,12 +8,29 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from watchnext.errors import PrerequisiteError
 from watchnext.local.prerequisites import java, require_java
 from watchnext.local.probes import LOOPBACK, http_ok
 from watchnext.local.servers import ONE_THREAD, Port, Server
 from watchnext.settings import Settings
+
+# Warnings and errors, of the server and of its Python workers (MODEL_LOG: their standard error), to the console.
+# TorchServe's own configuration writes some twenty lines a request into five files, before the answer is sent.
+LOG_CONFIG: Final = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<Configuration>
+  <Appenders>
+    <Console name="STDOUT" target="SYSTEM_OUT"><PatternLayout pattern="%d{ISO8601} [%-5p] %t %c - %m%n"/></Console>
+  </Appenders>
+  <Loggers>
+    <Logger name="io.netty" level="error"/>
+    <Logger name="org.apache" level="off"/>
+    <Root level="warn"><AppenderRef ref="STDOUT"/></Root>
+  </Loggers>
+</Configuration>
+"""
 
 
 def properties(settings: Settings) -> str:
@@ -35,6 +52,7 @@ def properties(settings: Settings) -> str:
         "disable_system_metrics": "true",
         "enable_envvars_config": "false",
         "install_py_dep_per_model": "false",
+        "metrics_mode": "prometheus",  # on the metrics port, instead of ten lines of log a request
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
@@ -46,18 +64,25 @@ def torchserve_server(settings: Settings) -> Server:
     # Workers listen on sockets in the temporary folder, and a socket's path is at most 107 bytes long.
     scratch = Path(tempfile.gettempdir()) / f"watchnext-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     home = _home()
+    logging = folder / "log4j2.xml"
 
     def prepare() -> None:
         require_java()
         for needed in (folder, scratch, Path(settings.model_store_path)):
             needed.mkdir(parents=True, exist_ok=True)
         config.write_text(properties(settings))
+        logging.write_text(LOG_CONFIG)
 
-    flags = ("-Xmx512m", "-XX:+UseSerialGC", f"-Dmodel_server_home={home}", f"-Djava.io.tmpdir={scratch}")
+    flags = (
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        f"-Dmodel_server_home={home}",
+        f"-Djava.io.tmpdir={scratch}",
+        f"-Dlog4j2.configurationFile={logging}",
+    )
     arguments = ("--python", sys.executable, "-f", str(config), "-s", settings.model_store_path, "-ncs")
     main = "org.pytorch.serve.ModelServer"
     ports = settings.torchserve
-    logs = str(settings.home.absolute() / "logs" / "torchserve")
     return Server(
         name="torchserve",
         what="TorchServe, the ranker",
@@ -67,7 +92,7 @@ def torchserve_server(settings: Settings) -> Server:
             for name in ("inference_port", "management_port", "metrics_port", "grpc_port", "grpc_management_port")
         ),
         ready=lambda: http_ok(ports.inference_port, "/ping") and http_ok(ports.management_port, "/models"),
-        environment={**ONE_THREAD, "TMPDIR": str(scratch), "LOG_LOCATION": logs, "METRICS_LOCATION": logs},
+        environment={**ONE_THREAD, "TMPDIR": str(scratch)},
         prepare=prepare,
     )
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.features.world import CATALOG, COUNTERS, NOW, VOCABULARIES, video_table
 from watchnext.features.codec import pack, unpack
-from watchnext.features.videos import VideoTable, decayed_counters
+from watchnext.features.videos import VideoTable, decayed_totals
 from watchnext.features.vocabulary import Vocabulary
 
 HOUR = 3_600_000
@@ -38,8 +38,11 @@ def test_counters_halve_every_three_days():
         ([600], [3], 0, 500, 3.0),  # an hour ahead of the clock counts in full
     ],
 )
-def test_decayed_counters_by_hand(hours, counts, older, at_hour, value):
-    assert decayed_counters(hours, counts, older, at_hour * HOUR + 1) == pytest.approx(value)
+def test_decayed_totals_by_hand(hours, counts, older, at_hour, value):
+    row = {"bucket_hours": hours, "bucket_watch_ms": counts, "older_watch_ms": older}
+    for name in ("impressions", "clicks", "watches"):
+        row |= {f"bucket_{name}": [0] * len(hours), f"older_{name}": 0}
+    assert decayed_totals(row, at_hour * HOUR + 1) == pytest.approx((0, 0, 0, value / 1000))
 
 
 def test_restricted_countries_do_not_see_a_video():
