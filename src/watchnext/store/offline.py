@@ -1,8 +1,8 @@
 """The offline log: every folded row, one an event, as Parquet parts that Feast's offline store reads.
 
 Parts are named `{topic}-{partition}-{first offset}.parquet` in one folder a view. A part appears whole or not at all,
-and never over another: it is written aside, then linked to its name. So the parts that start at or after the committed
-offset can be deleted after a crash, and written again.
+and never over another: it is written aside, then linked to its name. Nothing is deleted: who finds a part at the
+committed offset takes its rows from there (ADR 10).
 """
 
 import os
@@ -83,8 +83,7 @@ class OfflineLog:
         """Write the rows folded from the offsets `first_offset` to `last_offset`, in their order.
 
         Raises:
-            StoreError: the part is there already (two writers, or a part that recovery should have deleted), or a
-                value is not of its column's type.
+            StoreError: the part is there already (another worker wrote it), or a value is not of its column's type.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(topic, partition, first_offset)
@@ -95,7 +94,7 @@ class OfflineLog:
         except FileExistsError as error:
             raise StoreError(
                 f"{path} is there already; wanted to write offsets {first_offset} to {last_offset}: another worker "
-                "owns this partition, or its parts were not cleared up to the committed offset"
+                "has taken over this partition"
             ) from error
         finally:
             temporary.unlink()
@@ -113,24 +112,14 @@ class OfflineLog:
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
         return [self._row(**dict(zip(names, row, strict=True))) for row in rows]
 
-    def parts(self, topic: Topic | None = None, partition: int | None = None) -> list[Part]:
-        """The parts by topic, partition and first offset; of one topic and partition where these are given."""
+    def parts(self) -> list[Part]:
+        """The parts by topic, partition and first offset."""
         found = []
         for path in self.folder.glob("*.parquet"):
             match = _NAME.fullmatch(path.name)
-            if match is None:
-                continue
-            part = Part(match["topic"], int(match["partition"]), int(match["offset"]), path)
-            if (topic is None or part.topic == topic.value) and (partition is None or part.partition == partition):
-                found.append(part)
+            if match is not None:
+                found.append(Part(match["topic"], int(match["partition"]), int(match["offset"]), path))
         return sorted(found)
-
-    def delete(self, parts: Sequence[Part]) -> None:
-        """Remove parts; one that is gone already is no error."""
-        for part in parts:
-            part.path.unlink(missing_ok=True)
-        if parts:
-            _sync(self.folder)
 
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
         return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"

@@ -1,9 +1,8 @@
 """Stage 1: freeze what training reads.
 
-The parts of the event archive and of the offline feature log are immutable once committed, but a recovering worker may
-delete and write again the newest ones, and late events go on arriving. A snapshot therefore holds the parts themselves
-(hard links where the file system allows, else copies), the time up to which they are read, and a content id over names
-and bytes. Later stages read nothing else.
+The parts of the event archive and of the offline feature log never change, but new ones go on arriving, with late
+events in them. A snapshot therefore holds the parts themselves (hard links where the file system allows, else copies),
+the time up to which they are read, and a content id over names and bytes. Later stages read nothing else.
 
     <folder>/archive/<topic>/*.parquet     as in the event archive
     <folder>/offline/<view>/*.parquet      as in the offline log

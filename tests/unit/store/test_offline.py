@@ -44,8 +44,6 @@ def test_parts_are_listed_by_partition_and_offset_with_their_ranges(log: Offline
         (0, 10, 12),
         (1, 0, 4),
     ]
-    assert [part.first_offset for part in log.parts(Topic.WATCH, 0)] == [2, 10]
-    assert log.parts(Topic.SEARCH) == []
 
 
 def test_a_part_is_never_written_over(log: OfflineLog) -> None:
@@ -75,19 +73,6 @@ def test_of_two_writers_at_once_one_wins(log: OfflineLog) -> None:
     assert won.count(True) == 1
     (part,) = log.parts()
     assert pq.read_table(part.path)["watches"].to_pylist() == [part.last_offset] * part.last_offset
-
-
-def test_deleted_parts_can_be_written_again(log: OfflineLog) -> None:
-    log.write_part(Topic.WATCH, 0, 0, 4, [row(0)])
-    log.write_part(Topic.WATCH, 0, 5, 6, [row(5)])
-    behind = [part for part in log.parts(Topic.WATCH, 0) if part.first_offset >= 5]
-
-    log.delete(behind)
-    log.delete(behind)
-
-    assert [part.first_offset for part in log.parts()] == [0]
-    log.write_part(Topic.WATCH, 0, 5, 9, [row(5)])
-    assert [part.last_offset for part in log.parts()] == [4, 9]
 
 
 def test_a_value_of_another_type_names_its_column(log: OfflineLog) -> None:
