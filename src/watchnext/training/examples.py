@@ -14,21 +14,21 @@ import structlog
 from numpy.typing import NDArray
 
 from watchnext.clock import DAY_MS
-from watchnext.data.labels import label_impressions
 from watchnext.data.records import fraction_of
-from watchnext.data.splits import split_at_share
 from watchnext.errors import DataError
 from watchnext.features.state import RequestContext
 from watchnext.features.videos import VideoTable
+from watchnext.features.vocabulary import Vocabulary
 from watchnext.generation.refresh import refresh_interval_floor
-from watchnext.models.config import profile_config
+from watchnext.models.config import ProfileConfig, profile_config
 from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
 from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
-from watchnext.training.labels import HOLDOUT, NEXT_WATCHES, capped, next_watches, queries, ranking_labels
+from watchnext.training.labels import NEXT_WATCHES
 from watchnext.training.moments import Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
+from watchnext.training.split import SplitLog, split_log
 from watchnext.training.states import counter_rows, counters_as_of, records, user_rows
 from watchnext.training.vocabularies import Words, fit_words
 
@@ -50,96 +50,47 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     config = profile_config(settings.profile, settings.training.model_dump())
     frozen = snapshot.settings(settings)
     apply(frozen)
-    watches, catalog = log.watches(snapshot), log.catalog(snapshot)
-    labels = next_watches(watches, set(catalog["video_id"]))
-    shown = _labelled_impressions(settings, snapshot, watches, set(catalog["video_id"]))
-    if labels.empty or shown.empty:
-        raise DataError(
-            f"the snapshot has {len(labels)} completed watches of catalogue videos and {len(shown)} impressions whose "
-            "click window has closed; training wants both: replay more events and let the stream catch up"
-        )
-    split_ms = split_at_share(labels["now_ms"].to_numpy(), HOLDOUT).cut_ms
-    finished = watches[watches["completed"] & (watches["started_at"] < split_ms)]
-    past_shown = shown[shown["now_ms"] < split_ms]
-    words = fit_words(
-        config,
-        catalog=catalog,
-        profiles=log.profiles(snapshot),
-        watches=finished,
-        clicked=past_shown[past_shown["clicked"]],
-        impressions=past_shown,
-        searches=log.searches(snapshot).query("searched_at < @split_ms"),
-    )
-    videos = _video_table(frozen, catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
-    past = labels[(labels["now_ms"] < split_ms) & (labels["now_ms"] >= _oldest_ms(settings, split_ms))]
-    past, asked = capped(past, config.cap_per_user), queries(labels, split_ms)
-    moments, (past_user, shown_user, asked_user) = _moments(past, shown, asked)
+    events = split_log(settings, snapshot, config.cap_per_user)
+    words = _words_before_the_split(config, snapshot, events)
+    rows = words.vocabularies.videos
+    videos = _video_table(frozen, events.catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
 
-    videos_of = words.vocabularies.videos
-    impressions = Impressions(
-        moment=shown_user,
-        row=videos_of.indices(shown["video_id"]),
-        score=shown["score"].to_numpy(),
-        sources=shown["sources"].to_numpy(),
-        counters=counters_as_of(
-            frozen, shown["video_id"], shown["as_of_ms"].map(lambda at_ms: refresh_interval_floor(at_ms, settings))
-        ),
-    )
+    moments, (learnt_user, shown_user, asked_user) = _moments(events.learnt, events.shown, events.asked)
+    impressions = _impressions(frozen, events.shown, shown_user, rows)
     is_asked = np.bincount(asked_user, minlength=len(moments)) > 0
     encoded = encode_moments(Encoder(frozen, words.vocabularies, videos), moments, impressions, is_asked)
     seen = dict(zip(np.flatnonzero(is_asked).tolist(), encoded.seen, strict=True))
-    questions = _questions(asked, asked_user, seen, words)
-    known = finished["video_id"].isin(set(catalog["video_id"]))
-    counts = {
-        "tower examples": len(past),
-        "impressions": len(shown),
-        "held-out impressions": len(shown) - len(past_shown),
-        "queries": len(questions.user),
-        "users": int(watches["user_id"].nunique()),
-        "videos": len(catalog),
-    }
+
+    questions = _questions(events.asked, asked_user, seen, rows)
+    counts = _counts(events, questions)
     ExampleSet(
-        meta=Meta(snapshot=snapshot.id, split_ms=split_ms, end_ms=snapshot.end_ms, counts=counts),
+        meta=Meta(snapshot=snapshot.id, split_ms=events.split_ms, end_ms=snapshot.end_ms, counts=counts),
         vocabularies=words.vocabularies,
         videos=videos,
         users=encoded.users,
-        towers=TowerExamples(
-            user=past_user,
-            row=videos_of.indices(past["video_id"]),
-            age_days=((split_ms - past["now_ms"].to_numpy()) / DAY_MS).astype(np.float32),
-        ),
-        ranker=RankerExamples(
-            user=shown_user,
-            row=impressions.row,
-            features=encoded.features,
-            clicked=shown["clicked"].to_numpy(),
-            seconds=shown["seconds"].to_numpy(np.float32),
-            completed=shown["completed"].to_numpy(),
-            at_ms=shown["now_ms"].to_numpy(),
-            person=pd.factorize(shown["user_id"])[0].astype(np.int64),
-        ),
+        towers=_tower_examples(events, learnt_user, rows),
+        ranker=_ranker_examples(events.shown, impressions, encoded.features),
         queries=questions,
-        watched=Watched(
-            person=pd.factorize(finished["user_id"][known])[0].astype(np.int64),
-            row=videos_of.indices(finished["video_id"][known]),
-        ),
-        country_watches=_country_watches(finished[known], log.profiles(snapshot), words),
-        probes=_probes(frozen, watches, snapshot.end_ms),
+        watched=_watched(events.watched, rows),
+        country_watches=_country_watches(events.watched, events.profiles, words),
+        probes=_probes(frozen, events.watches, snapshot.end_ms),
     ).save(folder)
     _log.info("examples_built", **{name.replace(" ", "_").replace("-", "_"): count for name, count in counts.items()})
     return counts
 
 
-def _labelled_impressions(
-    settings: Settings, snapshot: Snapshot, watches: pd.DataFrame, known: set[str]
-) -> pd.DataFrame:
-    """Impressions of catalogue videos whose click window has closed, with their labels, times and context."""
-    impressions = log.impressions(snapshot)
-    window_ms = round(settings.training.click_window_minutes * 60_000)
-    labels = label_impressions(impressions, watches, window_ms, snapshot.end_ms)
-    labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
-    usable = labelled[labels.closed & labelled["video_id"].isin(known).to_numpy()]
-    return ranking_labels(usable.reset_index(drop=True), log.served(snapshot))
+def _words_before_the_split(config: ProfileConfig, snapshot: Snapshot, events: SplitLog) -> Words:
+    """The vocabularies, of what the training part knows."""
+    searches, past_shown = log.searches(snapshot), events.past_shown
+    return fit_words(
+        config,
+        catalog=events.catalog,
+        profiles=events.profiles,
+        watches=events.finished,
+        clicked=past_shown[past_shown["clicked"]],
+        impressions=past_shown,
+        searches=searches[searches["searched_at"] < events.split_ms],
+    )
 
 
 def _moments(*labels: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
@@ -164,13 +115,66 @@ def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms:
     )
 
 
+def _impressions(settings: Settings, shown: pd.DataFrame, user: NDArray[np.int64], videos: Vocabulary) -> Impressions:
+    """What was shown at each moment, with the counters that serving had then."""
+    at_ms = shown["as_of_ms"].map(lambda as_of_ms: refresh_interval_floor(as_of_ms, settings))
+    return Impressions(
+        moment=user,
+        row=videos.indices(shown["video_id"]),
+        score=shown["score"].to_numpy(),
+        sources=shown["sources"].to_numpy(),
+        counters=counters_as_of(settings, shown["video_id"], at_ms),
+    )
+
+
+def _tower_examples(events: SplitLog, user: NDArray[np.int64], videos: Vocabulary) -> TowerExamples:
+    """The next watches, with their age when the training part ended."""
+    learnt = events.learnt
+    return TowerExamples(
+        user=user,
+        row=videos.indices(learnt["video_id"]),
+        age_days=((events.split_ms - learnt["now_ms"].to_numpy()) / DAY_MS).astype(np.float32),
+    )
+
+
+def _ranker_examples(shown: pd.DataFrame, impressions: Impressions, features: NDArray[np.float32]) -> RankerExamples:
+    """The impressions of both parts with `features` `[impressions, features]` and what became of them."""
+    return RankerExamples(
+        user=impressions.moment,
+        row=impressions.row,
+        features=features,
+        clicked=shown["clicked"].to_numpy(),
+        seconds=shown["seconds"].to_numpy(np.float32),
+        completed=shown["completed"].to_numpy(),
+        at_ms=shown["now_ms"].to_numpy(),
+        person=pd.factorize(shown["user_id"])[0].astype(np.int64),
+    )
+
+
+def _watched(watches: pd.DataFrame, videos: Vocabulary) -> Watched:
+    """What the baselines learn from."""
+    return Watched(person=pd.factorize(watches["user_id"])[0].astype(np.int64), row=videos.indices(watches["video_id"]))
+
+
+def _counts(events: SplitLog, questions: Queries) -> dict[str, int]:
+    """How many there are of what."""
+    return {
+        "tower examples": len(events.learnt),
+        "impressions": len(events.shown),
+        "held-out impressions": len(events.shown) - len(events.past_shown),
+        "queries": len(questions.user),
+        "users": int(events.watches["user_id"].nunique()),
+        "videos": len(events.catalog),
+    }
+
+
 def _questions(
-    asked: pd.DataFrame, user: NDArray[np.int64], seen: dict[int, NDArray[np.int32]], words: Words
+    asked: pd.DataFrame, user: NDArray[np.int64], seen: dict[int, NDArray[np.int32]], videos: Vocabulary
 ) -> Queries:
     """Queries with at least one target that the user had not seen."""
     kept, seen_rows, targets = [], [], []
     for moment, following in zip(user.tolist(), asked["targets"], strict=True):
-        rows = words.vocabularies.videos.indices(following)
+        rows = videos.indices(following)
         new = rows[~np.isin(rows, seen[moment])][:NEXT_WATCHES]
         if len(new):
             kept.append(moment)
@@ -181,11 +185,11 @@ def _questions(
     return Queries(user=np.array(kept, np.int64), seen=seen_rows, targets=targets)
 
 
-def _country_watches(finished: pd.DataFrame, profiles: pd.DataFrame, words: Words) -> dict[str, NDArray[np.float32]]:
+def _country_watches(watches: pd.DataFrame, profiles: pd.DataFrame, words: Words) -> dict[str, NDArray[np.float32]]:
     """Watches of each video by the country of the watch, else of the profile."""
-    at_home = finished["user_id"].map(profiles.set_index("user_id")["country"]).fillna("")
-    country = finished["country"].where(finished["country"] != "", at_home)
-    rows = words.vocabularies.videos.indices(finished["video_id"])
+    at_home = watches["user_id"].map(profiles.set_index("user_id")["country"]).fillna("")
+    country = watches["country"].where(watches["country"] != "", at_home)
+    rows = words.vocabularies.videos.indices(watches["video_id"])
     size = words.vocabularies.videos.size
     return {
         name: np.bincount(rows[(country == name).to_numpy()], minlength=size).astype(np.float32)
@@ -207,8 +211,3 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value for name, value in row.items()
     }
     return {name: value for name, value in values.items() if isinstance(value, list) or not pd.isna(value)}
-
-
-def _oldest_ms(settings: Settings, split_ms: int) -> int:
-    days = settings.training.max_age_days
-    return split_ms - round(days * DAY_MS) if days else 0

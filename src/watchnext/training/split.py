@@ -1,0 +1,87 @@
+"""The log cut in two at one time: what was before it is learnt from, what came after is asked.
+
+The cut leaves the last tenth of the next watches to the holdout; everything that is fitted sees the part before it.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from watchnext.clock import DAY_MS
+from watchnext.data.labels import label_impressions
+from watchnext.data.splits import split_at_share
+from watchnext.errors import DataError
+from watchnext.settings import Settings
+from watchnext.training import log
+from watchnext.training.labels import HOLDOUT, capped, next_watches, queries, ranking_labels
+from watchnext.training.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class SplitLog:
+    """The events of a snapshot and their labels; times are epoch ms."""
+
+    split_ms: int
+    catalog: pd.DataFrame  # all videos
+    profiles: pd.DataFrame  # all users
+    watches: pd.DataFrame  # of both parts
+    finished: pd.DataFrame  # completed watches that began before the split
+    learnt: pd.DataFrame  # next watches before the split, capped a user
+    shown: pd.DataFrame  # labelled impressions of both parts
+    asked: pd.DataFrame  # queries from the split on, with their targets
+
+    @property
+    def past_shown(self) -> pd.DataFrame:
+        """Labelled impressions before the split."""
+        return self.shown[self.shown["now_ms"] < self.split_ms]
+
+    @property
+    def watched(self) -> pd.DataFrame:
+        """Finished watches of catalogue videos."""
+        return self.finished[self.finished["video_id"].isin(set(self.catalog["video_id"]))]
+
+
+def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog:
+    """Read and label the events of `snapshot`, with at most `per_user` next watches to learn from a user.
+
+    Raises:
+        DataError: the snapshot has no usable watches or impressions, or none before or after the split.
+    """
+    watches, catalog = log.watches(snapshot), log.catalog(snapshot)
+    known = set(catalog["video_id"])
+    labels = next_watches(watches, known)
+    shown = _labelled_impressions(settings, snapshot, watches, known)
+    if labels.empty or shown.empty:
+        raise DataError(
+            f"the snapshot has {len(labels)} completed watches of catalogue videos and {len(shown)} impressions whose "
+            "click window has closed; training wants both: replay more events and let the stream catch up"
+        )
+    split_ms = split_at_share(labels["now_ms"].to_numpy(), HOLDOUT).cut_ms
+    past = labels[(labels["now_ms"] < split_ms) & (labels["now_ms"] >= _oldest_ms(settings, split_ms))]
+    return SplitLog(
+        split_ms=split_ms,
+        catalog=catalog,
+        profiles=log.profiles(snapshot),
+        watches=watches,
+        finished=watches[watches["completed"] & (watches["started_at"] < split_ms)],
+        learnt=capped(past, per_user),
+        shown=shown,
+        asked=queries(labels, split_ms),
+    )
+
+
+def _labelled_impressions(
+    settings: Settings, snapshot: Snapshot, watches: pd.DataFrame, known: set[str]
+) -> pd.DataFrame:
+    """Impressions of catalogue videos whose click window has closed, with their labels, times and context."""
+    impressions = log.impressions(snapshot)
+    window_ms = round(settings.training.click_window_minutes * 60_000)
+    labels = label_impressions(impressions, watches, window_ms, snapshot.end_ms)
+    labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
+    usable = labelled[labels.closed & labelled["video_id"].isin(known).to_numpy()]
+    return ranking_labels(usable.reset_index(drop=True), log.served(snapshot))
+
+
+def _oldest_ms(settings: Settings, split_ms: int) -> int:
+    days = settings.training.max_age_days
+    return split_ms - round(days * DAY_MS) if days else 0
