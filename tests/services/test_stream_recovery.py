@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+import redis
 
 from tests.services import stream_world
 from tests.services.conftest import private_settings
@@ -18,6 +21,7 @@ from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, ROW_OF_VIEW, FeatureRow
 from watchnext.local import supervisor
 from watchnext.settings import Settings
+from watchnext.store.apply import apply
 from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import LOG_OFFSET, LOG_PARTITION, read_archive
 from watchnext.stream.batch import batch_fold
@@ -56,6 +60,10 @@ def log(settings: Settings) -> stream_world.Log:
 @pytest.fixture(scope="module")
 def online(settings: Settings, log: stream_world.Log) -> dict[View, dict[str, FeatureRow]]:
     """Every row in the online store, of every key that the log names."""
+    return _rows(settings, log)
+
+
+def _rows(settings: Settings, log: stream_world.Log) -> dict[View, dict[str, FeatureRow]]:
     store = FeatureStoreRows.open(settings)
     users = {event.key for topic, event in log if topic is not Topic.CATALOG}
     videos = {video for _, event in log if (video := getattr(event, "video_id", None))}
@@ -145,3 +153,23 @@ def test_batch_fold_of_the_archive_equals_the_stream(
     settings: Settings, online: dict[View, dict[str, FeatureRow]]
 ) -> None:
     assert batch_fold(settings) == online
+
+
+def test_feast_materialize_of_the_offline_log_equals_the_stream(
+    settings: Settings, log: stream_world.Log, online: dict[View, dict[str, FeatureRow]], tmp_path: Path
+) -> None:
+    """The drill after the loss of the online store, by Feast's own command, into an empty database beside the first."""
+    features = settings.features.model_copy(
+        update={"online": f"{settings.features.online},db=1", "offline": settings.offline_path}
+    )
+    drill = settings.model_copy(update={"home": tmp_path, "features": features})
+    feast = str(Path(sys.executable).with_name("feast"))
+    times = ("1970-01-01T00:00:00", "2024-01-01T00:00:00")
+    subprocess.run([feast, "--chdir", str(apply(drill).parent), "materialize", *times], check=True)
+
+    materialized = _rows(drill, log)
+    for view, rows in online.items():
+        assert materialized[view] == rows, view
+    host, port = settings.features.online.split(":")
+    first, second = (redis.Redis(host=host, port=int(port), db=number) for number in (0, 1))
+    assert set(second.keys()) == set(first.keys()), "no key but these"
