@@ -3,20 +3,23 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.local.milvus_server import MilvusServer
 from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, catalog_row, counters_row, parts
 from watchnext.errors import GenerationError, NoGenerationError, VectorIndexError
 from watchnext.features.state import RequestContext
+from watchnext.generation import publish as publish_module
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
 from watchnext.generation.follow import Follower
-from watchnext.generation.lock import publishing
+from watchnext.generation.lock import Lock, publishing
 from watchnext.generation.manifest import Replica, Target
 from watchnext.generation.publish import publish, rollback
 from watchnext.generation.refresh import refresh_index
@@ -240,6 +243,52 @@ def test_the_collection_that_nobody_can_need_is_dropped_and_comes_back(
     assert index.count(store.manifest(first).collection) == VIDEOS
 
 
+def test_a_collection_that_is_not_dropped_does_not_fail_the_publish(
+    store: GenerationStore,
+    settings: Settings,
+    first: str,
+    second: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    publish(store, first, 0, settings)
+    publish(store, second, 0, settings)
+
+    def drop(index: VideoIndex, collection: str) -> None:
+        raise VectorIndexError(f"Milvus at {index.uri} could not drop {collection}")
+
+    monkeypatch.setattr(VideoIndex, "drop", drop)
+    with capture_logs() as logs:
+        assert publish(store, third, 0, settings).live == Target(third)
+    assert [entry["collection"] for entry in logs if entry["log_level"] == "warning"] == [f"videos_{first}_0"]
+
+
+def test_a_collection_that_another_publisher_drops_meanwhile_does_not_go_live(
+    store: GenerationStore,
+    settings: Settings,
+    index: VideoIndex,
+    first: str,
+    second: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    publish(store, first, 0, settings)
+    publish(store, second, 0, settings)
+
+    def overtaken(*arguments: Any, **options: Any) -> AbstractContextManager[Lock]:
+        monkeypatch.undo()
+        publish(store, third, 0, settings)  # the second since the first, whose collection goes
+        return publishing(*arguments, **options)
+
+    monkeypatch.setattr(publish_module, "publishing", overtaken)
+    with pytest.raises(GenerationError, match="has 0 rows"):
+        publish(store, first, 0, settings)
+    assert (store.pointer().live, store.pointer().staged) == (Target(third), None)
+    assert index.count(f"videos_{third}_0") == VIDEOS
+
+
 def test_an_overlay_appends_changes_and_recounts_and_leaves_the_generation_alone(
     store: GenerationStore, settings: Settings, index: VideoIndex, first: str
 ):
@@ -297,6 +346,24 @@ def test_a_refresh_without_changes_publishes_nothing_and_the_next_one_builds_on_
     again = refresh_index(store, settings, more, COUNTERS, NOW_MS + 2 * HOUR_MS)
     assert again.live == Target(first, 3)
     assert store.load(first, 3).videos.video_ids[-1] == "v900"
+
+
+def test_a_refresh_that_training_overtakes_leaves_the_newer_generation_live(
+    store: GenerationStore, settings: Settings, first: str, second: str
+):
+    publish(store, first, 0, settings)
+
+    def train_meanwhile(step: str) -> None:
+        if step.startswith("refreshing"):
+            publish(store, second, 0, settings)
+
+    with pytest.raises(
+        GenerationError, match=rf"built on {first}\.0, and {second}\.0 went live .* refresh_index again"
+    ):
+        refresh_index(store, settings, CATALOG, COUNTERS, NOW_MS + HOUR_MS, say=train_meanwhile)
+    pointer = store.pointer()
+    assert (pointer.live, pointer.previous, pointer.staged) == (Target(second), Target(first), None)
+    assert refresh_index(store, settings, CATALOG, COUNTERS, NOW_MS + HOUR_MS).live == Target(second, 1)
 
 
 def test_a_catalogue_that_lost_a_live_video_is_refused(store: GenerationStore, settings: Settings, first: str):

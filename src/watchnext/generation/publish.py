@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from watchnext.errors import GenerationError
+from watchnext.contracts.names import collection_name
+from watchnext.errors import GenerationError, VectorIndexError
 from watchnext.generation.lock import check_held, publishing
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.store import GenerationStore
@@ -38,6 +39,7 @@ def publish(
     overlay: int,
     settings: Settings,
     *,
+    replacing: Target | None = None,
     say: Callable[[str], None] = quiet,
 ) -> Pointer:
     """Make `generation` with `overlay` the live one.
@@ -47,15 +49,16 @@ def publish(
         generation: its id.
         overlay: 0 for none.
         settings: names Milvus, the time-out and the interval of looks.
+        replacing: what it was built on and must still be live; none where anything may be.
         say: told of each step.
 
     Returns:
         The pointer after the move.
 
     Raises:
-        GenerationError: it does not verify, a replica refuses it or does not acknowledge it in time, or another
-            publisher is at work. The pointer is where it was.
-        VectorIndexError: Milvus is down.
+        GenerationError: it does not verify, a replica refuses it or does not acknowledge it in time, another
+            publisher is at work, or what is live is not `replacing`. The pointer is where it was.
+        VectorIndexError: Milvus is down. The pointer is where it was.
     """
     target = Target(generation, overlay)
     say(f"verifying {target}: files, feature spec, probe users")
@@ -64,10 +67,15 @@ def publish(
     index = VideoIndex.open(settings)
     say(f"loading {bundle.collection} into Milvus: {bundle.manifest.videos} vectors")
     load_index(bundle, index)
-    verify_index(bundle, index)
     timeout_s = settings.generations.ack_timeout_s
     with publishing(store.files, store.clock, hold_s=timeout_s + LOCK_MARGIN_S) as lock:
         before = store.pointer()
+        if replacing not in (None, before.live):
+            raise GenerationError(
+                f"{target} was built on {replacing}, and {before.live} went live meanwhile: nothing was published; run "
+                "refresh_index again (`watchnext pipeline run refresh_index`)"
+            )
+        verify_index(bundle, index)  # in the lock: before it another publisher may have dropped the collection
         store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
         try:
             _wait_for_replicas(store, target, lock.token, timeout_s, settings.generations.poll_s, say)
@@ -78,10 +86,9 @@ def publish(
             raise
         pointer = before.moved(target, store.clock.now_ms())
         store.write_pointer(pointer)
-    log.info("generation.published", target=str(target), previous=str(pointer.previous))
-    displaced = before.previous
-    if displaced is not None and displaced not in (pointer.live, pointer.previous):
-        index.drop(store.manifest(displaced.generation, displaced.overlay).collection)
+        log.info("generation.published", target=str(target), previous=str(pointer.previous))
+        if before.previous not in (None, pointer.live, pointer.previous):
+            _forget_collection(index, before.previous)
     return pointer
 
 
@@ -108,6 +115,15 @@ def rollback(store: GenerationStore) -> Pointer:
         store.write_pointer(pointer)
     log.info("generation.rolled_back", target=str(pointer.live), previous=str(live))
     return pointer
+
+
+def _forget_collection(index: VideoIndex, displaced: Target) -> None:
+    """Drop what nobody can need any more; a new generation is live already, so that no failure here undoes it."""
+    collection = collection_name(displaced.generation, displaced.overlay)
+    try:
+        index.drop(collection)
+    except VectorIndexError as error:
+        log.warning("generation.collection_not_dropped", collection=collection, error=str(error))
 
 
 def _wait_for_replicas(

@@ -60,7 +60,7 @@ def refresh_index(
     Args:
         store: its live generation is refreshed.
         settings: the refresh interval, Milvus, and what publishing needs.
-        catalog: every video of the feature store.
+        catalog: every video, of the event archive.
         counters: the same videos' counters; one without has none.
         as_of_ms: now; counters decay to it floored to the refresh interval.
         say: told of each step.
@@ -70,7 +70,8 @@ def refresh_index(
 
     Raises:
         NoGenerationError: nothing is live.
-        GenerationError: the catalogue lacks a live video, or the overlay does not verify or publish.
+        GenerationError: the catalogue lacks a live video, another generation went live meanwhile, or the overlay does
+            not verify or publish.
         VectorIndexError: Milvus is down.
     """
     live = store.live()
@@ -92,7 +93,7 @@ def refresh_index(
     added = manifest.videos - base.manifest.videos
     log.info("generation.overlay_built", target=str(manifest.target), added=added)
     say(f"built {manifest.target}: {added} new videos")
-    return publish(store, manifest.generation, manifest.overlay, settings, say=say)
+    return publish(store, manifest.generation, manifest.overlay, settings, replacing=live, say=say)
 
 
 def _refreshed(
@@ -129,7 +130,7 @@ def _table(
         table = VideoTable.build(catalog, counters, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
     except ValueError as error:
         raise GenerationError(
-            f"the feature store cannot refresh the live generation: {error} (has the stream caught up with the "
+            f"this catalogue cannot refresh the live generation: {error} (has the stream caught up with the "
             "catalogue topic? `watchnext status`)"
         ) from error
     cold = len(table) - len(base)
