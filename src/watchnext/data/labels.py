@@ -1,8 +1,8 @@
 """Which impressions were clicked, and for how long: the label of the ranker (the paper's section 4).
 
-A watch belongs to the impression with its request id and video, whenever it came. A watch without such an impression
-belongs to the latest impression of that video to that user at or before its start, at most `window_ms` old. Each watch
-belongs to one impression; an impression's seconds are those of all its watches, and 0 where it has none.
+A watch belongs to the impression with its user, request id and video, whenever it came. A watch without such an
+impression belongs to the latest impression of that video to that user at or before its start, at most `window_ms` old.
+Each watch belongs to one impression; an impression's seconds are those of all its watches, and 0 where it has none.
 
 An impression is closed when its window ended at or before the watermark, the time up to which all events are known.
 Younger ones are left out whether clicked or not: keeping the clicked ones would make the newest hour look better than
@@ -64,32 +64,34 @@ def label_impressions(impressions: pd.DataFrame, watches: pd.DataFrame, window_m
 
 
 def _by_request(impressions: pd.DataFrame, watches: pd.DataFrame) -> NDArray[np.int64]:
-    """Impression of each watch by request and video, or -1.
+    """Impression of each watch by user, request and video, or -1.
 
-    A list shown twice under one id: the latest showing before the watch, or the first where clocks disagree.
+    Clients choose request ids: two users may have the same one. A list shown twice under one id: the latest showing
+    before the watch, or the first where clocks disagree.
     """
     asked = watches["request_id"].notna().to_numpy()
     target = np.full(len(watches), -1, dtype=np.int64)
-    before = _nearest(impressions, watches[asked], "request_id", "backward", None)
-    after = _nearest(impressions, watches[asked], "request_id", "forward", None)
+    keys = ["user_id", "request_id", "video_id"]
+    before = _nearest(impressions, watches[asked], keys, "backward", None)
+    after = _nearest(impressions, watches[asked], keys, "forward", None)
     target[asked] = np.where(before >= 0, before, after)
     return target
 
 
 def _by_window(impressions: pd.DataFrame, watches: pd.DataFrame, window_ms: int) -> NDArray[np.int64]:
     """The latest impression of the same user and video within the window, or -1."""
-    return _nearest(impressions, watches, "user_id", "backward", window_ms)
+    return _nearest(impressions, watches, ["user_id", "video_id"], "backward", window_ms)
 
 
 def _nearest(
     impressions: pd.DataFrame,
     watches: pd.DataFrame,
-    column: str,
+    keys: list[str],
     direction: Literal["backward", "forward"],
     tolerance: int | None,
 ) -> NDArray[np.int64]:
-    """Row of the impression with the same `column` and video that is nearest in `direction`, or -1, a watch."""
-    shown_code, watch_code = _codes(impressions, watches, column)
+    """Row of the impression with the same `keys` that is nearest in `direction`, or -1, a watch."""
+    shown_code, watch_code = _codes(impressions[keys], watches[keys])
     shown = pd.DataFrame(
         {
             "code": shown_code,
@@ -110,9 +112,8 @@ def _nearest(
     return rows
 
 
-def _codes(left: pd.DataFrame, right: pd.DataFrame, column: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Integers that are equal exactly where (column, video_id) are."""
-    owner, _ = pd.factorize(pd.concat([left[column], right[column]], ignore_index=True))
-    video, videos = pd.factorize(pd.concat([left["video_id"], right["video_id"]], ignore_index=True))
-    codes = owner.astype(np.int64) * len(videos) + video
+def _codes(left: pd.DataFrame, right: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Integers that are equal exactly where whole lines are."""
+    both = pd.concat([left, right], ignore_index=True)
+    codes = np.asarray(both.groupby(list(both.columns), sort=False, dropna=False).ngroup(), dtype=np.int64)
     return codes[: len(left)], codes[len(left) :]

@@ -19,6 +19,7 @@ QUERIES_PER_USER: Final = 3
 MAX_QUERIES: Final = 3_000
 NEXT_WATCHES: Final = 10  # targets of a query
 _CONTEXT = ["surface", "device", "country", "seed_video_id"]
+_REQUEST = ["user_id", "request_id"]
 
 
 def next_watches(watches: pd.DataFrame, known: set[str]) -> pd.DataFrame:
@@ -56,21 +57,23 @@ def queries(labels: pd.DataFrame, split_ms: int) -> pd.DataFrame:
 def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFrame:
     """Impressions with times, context, and the retrieval score and sources under which they were served.
 
-    Score and sources are 0 for an impression that no served list names: data sets do not tell them.
+    Score and sources are 0 for an impression that no served list names: data sets do not tell them. A request id is one
+    of its user's: clients choose them.
     """
-    lists = served[["request_id", "served_at", "seed_video_id", "device", "country"]].drop_duplicates("request_id")
-    labels = impressions.merge(lists, on="request_id", how="left")
+    lists = served[[*_REQUEST, "served_at", "seed_video_id", "device", "country"]].drop_duplicates(_REQUEST)
+    labels = impressions.merge(lists, on=_REQUEST, how="left")
     now = labels["served_at"].fillna(labels["shown_at"]).astype(np.int64)
     labels = labels.assign(now_ms=np.minimum(now, labels["shown_at"]))
     labels = labels.assign(as_of_ms=labels["now_ms"] - 1)
     for name in ("seed_video_id", "device", "country"):
         labels[name] = labels[name].fillna("")
     logged = {
-        (request_id, item["video_id"]): score_and_sources(item)
-        for request_id, items in zip(served["request_id"], served["items"], strict=True)
+        (user_id, request_id, item["video_id"]): score_and_sources(item)
+        for user_id, request_id, items in zip(served["user_id"], served["request_id"], served["items"], strict=True)
         for item in items
     }
-    found = [logged.get(key, (0.0, 0)) for key in zip(labels["request_id"], labels["video_id"], strict=True)]
+    keys = zip(labels["user_id"], labels["request_id"], labels["video_id"], strict=True)
+    found = [logged.get(key, (0.0, 0)) for key in keys]
     return labels.assign(
         score=np.array([score for score, _ in found], np.float32),
         sources=np.array([bits for _, bits in found], np.int32),

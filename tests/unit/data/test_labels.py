@@ -25,6 +25,9 @@ IMPRESSIONS = [
     ("r10", "dan", "i", 80, False, 0.0, False, True),  # shown twice under one id: the watch came after the second
     ("r10", "dan", "i", 81, True, 9.0, False, True),
     ("r11", "dan", "j", 90, True, 8.0, False, True),  # the client's clock: the watch starts before its impression
+    ("one", "fay", "m", 100, True, 12.0, True, True),  # fay and gus chose the same request id
+    ("one", "gus", "m", 100, False, 0.0, False, True),  # fay watched it, not gus
+    ("one", "gus", "n", 101, False, 0.0, False, True),  # the same
     ("r12", "eve", "k", 170, False, 0.0, False, True),  # the window ends at the watermark
     ("r13", "eve", "k", 171, True, 6.0, False, False),  # clicked, but too young
     ("r14", "eve", "l", 171, False, 0.0, False, False),
@@ -43,6 +46,8 @@ WATCHES = [
     (None, "cid", "h", 71, 18.0, True, DERIVED_SURFACE),
     ("r10", "dan", "i", 82, 9.0, False, "home"),
     ("r11", "dan", "j", 89, 8.0, False, "home"),
+    ("one", "fay", "m", 110, 12.0, True, "home"),
+    ("one", "fay", "n", 110, 14.0, True, "home"),
     ("r13", "eve", "k", 172, 6.0, False, "home"),
 ]
 
@@ -80,7 +85,7 @@ def test_each_watch_counts_once():
     impressions, watches = tables()
     labels = label_impressions(impressions, watches, WINDOW, WATERMARK)
 
-    unattributed = 50.0 + 20.0 + 18.0  # d too late, f too early, h derived
+    unattributed = 50.0 + 20.0 + 18.0 + 14.0  # d too late, f too early, h derived, n shown to another user only
     assert labels.seconds.sum() == watches["watch_seconds"].sum() - unattributed
 
 
@@ -89,7 +94,7 @@ def test_no_watches_means_no_clicks():
     labels = label_impressions(impressions, watches[:0], WINDOW, WATERMARK)
 
     assert not labels.clicked.any()
-    assert labels.closed.sum() == 14
+    assert labels.closed.sum() == 17
 
 
 def test_no_impressions_means_no_labels():

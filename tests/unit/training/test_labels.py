@@ -51,6 +51,7 @@ def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
     served = pd.DataFrame(
         {
             "request_id": ["r1"],
+            "user_id": "u",
             "served_at": [1_400],
             "seed_video_id": ["s"],
             "device": ["tv"],
@@ -65,6 +66,33 @@ def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
     assert labels["sources"].tolist() == [9, 32, 0]
     assert labels["seed_video_id"].tolist() == ["s", "s", ""]
     assert labels["device"].tolist() == ["tv", "tv", ""]
+
+
+def test_a_request_id_that_two_users_chose_gives_each_the_own_list():
+    shown = [("u", 1_500), ("v", 2_500), ("w", 3_500)]
+    impressions = pd.DataFrame(shown, columns=["user_id", "shown_at"])
+    impressions = impressions.assign(request_id="one", video_id="a", surface="home")
+    served = pd.DataFrame(
+        {
+            "request_id": "one",
+            "user_id": ["u", "v"],
+            "served_at": [1_400, 2_400],
+            "seed_video_id": ["s", "t"],
+            "device": ["tv", "phone"],
+            "country": ["US", "GB"],
+            "items": [
+                np.array([{"video_id": "a", "sources": ["tower"], "scores": [0.25]}], dtype=object),
+                np.array([{"video_id": "a", "sources": ["trending"], "scores": [0.5]}], dtype=object),
+            ],
+        }
+    )
+    labels = ranking_labels(impressions, served)
+    assert labels["user_id"].tolist() == ["u", "v", "w"]
+    assert labels["now_ms"].tolist() == [1_400, 2_400, 3_500]
+    assert labels["seed_video_id"].tolist() == ["s", "t", ""]
+    assert labels["device"].tolist() == ["tv", "phone", ""]
+    assert labels["score"].tolist() == [0.25, 0.5, 0.0]
+    assert labels["sources"].tolist() == [1, 8, 0]
 
 
 def test_a_source_without_a_score_scores_zero():
