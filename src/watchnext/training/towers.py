@@ -36,7 +36,7 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     """Fit the towers on the tower examples, and write them to `folder`.
 
     Returns:
-        Last logged loss, steps, and what one step cost.
+        Last logged loss, steps, examples.
     """
     data = ExampleSet.load(examples)
     config = profile_config(settings.profile, settings.training.model_dump())
@@ -48,9 +48,9 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
 
     curve: list[tuple[int, float]] = []
     losses: list[float] = []
-    step = 0
     tower.train()
     for epoch in range(config.epochs):
+        before = len(losses)
         order = generator.permutation(len(data.towers.row))
         for start in range(0, len(order), config.batch):
             batch = data.towers.part(order[start : start + config.batch])
@@ -70,12 +70,11 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(loss.item())
-            step += 1
-            if step % LOGGED_STEPS == 0:
-                curve.append((step, float(np.mean(losses[-LOGGED_STEPS:]))))
-        _log.info("towers_epoch", epoch=epoch + 1, of=config.epochs, loss=round(float(np.mean(losses[-step:])), 4))
+            if len(losses) % LOGGED_STEPS == 0:
+                curve.append((len(losses), float(np.mean(losses[-LOGGED_STEPS:]))))
+        _log.info("towers_epoch", epoch=epoch + 1, of=config.epochs, loss=round(float(np.mean(losses[before:])), 4))
     save_towers(tower.cpu(), curve, folder)
-    return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": step, "examples": len(data.towers.row)}
+    return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": len(losses), "examples": len(data.towers.row)}
 
 
 def negative_probabilities(rows: NDArray[np.int32], videos: int) -> NDArray[np.float64]:
