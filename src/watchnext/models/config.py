@@ -81,7 +81,7 @@ class ProfileConfig:
     quantile_bins: int
     epochs: int
     batch: int
-    negatives: int  # sampled a batch, beside the batch's own
+    negatives: int  # sampled a batch, the same for all its examples
     cap_per_user: int  # examples of a user
     learning_rate: float
     pooling: Pooling = "average"
