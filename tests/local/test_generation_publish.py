@@ -81,7 +81,9 @@ def serving(current: Bundle | None) -> Target | None:
 def test_without_replicas_the_pointer_moves_directly(
     store: GenerationStore, settings: Settings, index: VideoIndex, first: str
 ):
+    store.replicas.write(Replica(name="killed", at=store.clock.now_ms() - 25 * HOUR_MS))
     pointer = publish(store, first, 0, settings)
+    assert store.files.names("replicas") == []
     assert pointer == store.pointer()
     assert (pointer.live, pointer.previous, pointer.staged) == (Target(first), None, None)
     assert index.count(store.manifest(first).collection) == VIDEOS
@@ -150,7 +152,7 @@ def test_a_replica_that_does_not_load_in_time_is_named_and_nothing_moves(
     store: GenerationStore, settings: Settings, first: str, second: str
 ):
     publish(store, first, 0, settings)
-    store.write_replica(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=[Target(second)]))
+    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=[Target(second)]))
     hasty = settings.model_copy(update={"generations": Generations(ack_timeout_s=0.3, poll_s=0.02)})
     with pytest.raises(GenerationError, match=r"hung did not load .* within 0\.3 s"):
         publish(store, second, 0, hasty)

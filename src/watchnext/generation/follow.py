@@ -23,7 +23,7 @@ from watchnext.errors import NoGenerationError
 from watchnext.generation.manifest import Pointer, Replica, Target
 from watchnext.generation.store import GenerationStore
 
-HEARTBEAT_S: Final = 2.0  # a fifth of the store's REPLICA_TTL_MS
+HEARTBEAT_S: Final = 2.0  # a fifth of the time after which a replica is dead, `replicas.TTL_MS`
 RETRY_S: Final = 5.0  # between attempts to load what is live and does not load
 STOP_S: Final = 10.0  # wait for a load that is under way when the process stops
 
@@ -122,23 +122,29 @@ class Follower(Generic[Loaded]):
         self._stop.set()
         for thread in self._threads:
             thread.join(STOP_S)
-        self._store.forget_replica(self._name)
+        self._store.replicas.forget(self._name)
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._step(self._store.pointer())
-            except Exception:  # the store may be away: what is loaded goes on being served
-                log.exception("generation.follow_failed", replica=self._name)
-            self._stop.wait(self._poll_s)
+        self._repeat("follow", lambda: self._step(self._store.pointer()), self._poll_s)
 
     def _beat(self) -> None:
+        self._repeat("heartbeat", self._tell, HEARTBEAT_S)
+
+    def _repeat(self, task: str, act: Callable[[], None], every_s: float) -> None:
+        """`act` until the follower stops; a failure that lasts is told once, and once when it is over."""
+        failure = ""
         while not self._stop.is_set():
             try:
-                self._tell()
-            except Exception:
-                log.exception("generation.heartbeat_failed", replica=self._name)
-            self._stop.wait(HEARTBEAT_S)
+                act()
+            except Exception as error:  # the store may be away: what is loaded goes on being served
+                if repr(error) != failure:  # not `str`, in which the name of a temporary file changes each time
+                    failure = repr(error)
+                    log.exception("generation.follower_failed", replica=self._name, task=task)
+            else:
+                if failure:
+                    log.info("generation.follower_resumed", replica=self._name, task=task)
+                    failure = ""
+            self._stop.wait(every_s)
 
     def _step(self, pointer: Pointer) -> None:
         changed = False
@@ -211,4 +217,4 @@ class Follower(Generic[Loaded]):
                     loaded=list(self._loaded),
                     refused={str(target): reason for target, reason in self._refused.items()},
                 )
-            self._store.write_replica(replica)
+            self._store.replicas.write(replica)

@@ -75,6 +75,7 @@ def publish(
                 f"{target} was built on {replacing}, and {before.live} went live meanwhile: nothing was published; run "
                 "refresh_index again (`watchnext pipeline run refresh_index`)"
             )
+        store.replicas.forget_dead()
         verify_index(bundle, index)  # in the lock: before it another publisher may have dropped the collection
         store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
         try:
@@ -138,7 +139,7 @@ def _wait_for_replicas(
     deadline = time.monotonic() + timeout_s
     told: set[str] = set()
     while True:
-        replicas = store.replicas()
+        replicas = store.replicas.alive()
         for replica in replicas:
             if reason := replica.refusal(target, attempt):
                 raise GenerationError(f"{replica.name} refuses {target}: {reason} (the pointer was not moved)")

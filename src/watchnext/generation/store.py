@@ -15,13 +15,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import structlog
 
 from watchnext.clock import Clock, SystemClock
 from watchnext.contracts.names import collection_name
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.features.spec import spec_hash
 from watchnext.generation.files import Files
-from watchnext.generation.manifest import FileEntry, Manifest, Pointer, Replica, Target, decode, encode
+from watchnext.generation.manifest import FileEntry, Manifest, Pointer, Target, decode, encode
+from watchnext.generation.replicas import Replicas
 from watchnext.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 POINTER: Final = "live.json"
-REPLICAS: Final = "replicas"
-REPLICA_TTL_MS: Final = 10_000  # a replica is alive while its heartbeat is younger
 _CLOCK: Final = SystemClock()
+
+log = structlog.get_logger()
 
 
 class GenerationStore:
@@ -40,6 +42,7 @@ class GenerationStore:
     def __init__(self, url: str, *, clock: Clock = _CLOCK):
         self.files = Files(url)
         self.clock = clock
+        self.replicas = Replicas(self.files, clock)
 
     @classmethod
     def open(cls, settings: Settings) -> "GenerationStore":
@@ -57,7 +60,7 @@ class GenerationStore:
         configs: Mapping[str, Any],
         metrics: Mapping[str, float],
     ) -> Manifest:
-        """Write a generation; one of the same content that is there already is left as it is.
+        """Write a generation; one of the same content that is there already and whole is left as it is.
 
         Args:
             contents: file name to bytes.
@@ -86,7 +89,7 @@ class GenerationStore:
         manifest = msgspec.structs.replace(
             draft, generation=generation, hash=generation, collection=collection_name(generation, 0)
         )
-        if not self.files.exists(f"{_folder(manifest.target)}/{MANIFEST}"):
+        if not self._is_whole(manifest.target):
             self._put(manifest, contents)
         return manifest
 
@@ -214,31 +217,16 @@ class GenerationStore:
         """Replace the pointer atomically."""
         self.files.write(POINTER, encode(pointer))
 
-    def write_replica(self, replica: Replica) -> None:
-        """Say what a serving process has loaded or refused."""
-        self.files.write(f"{REPLICAS}/{replica.name}.json", encode(replica))
-
-    def forget_replica(self, name: str) -> None:
-        """A serving process has stopped."""
-        self.files.delete(f"{REPLICAS}/{name}.json")
-
-    def replicas(self) -> tuple[Replica, ...]:
-        """The live replicas, by name.
-
-        Raises:
-            GenerationError: a replica's file cannot be read.
-        """
-        alive_since = self.clock.now_ms() - REPLICA_TTL_MS
-        found = []
-        for name in self.files.names(REPLICAS):
-            path = f"{REPLICAS}/{name}"
-            try:
-                replica = decode(self.files.read(path), Replica, f"{self.files.url}/{path}")
-            except FileNotFoundError:
-                continue  # it stopped between the listing and the reading
-            if replica.at >= alive_since:
-                found.append(replica)
-        return tuple(found)
+    def _is_whole(self, target: Target) -> bool:
+        """Whether a bundle is there, to the last byte."""
+        if not self.files.exists(f"{_folder(target)}/{MANIFEST}"):
+            return False
+        try:
+            self._contents(self.manifest(target.generation, target.overlay))
+        except GenerationError as error:
+            log.warning("generation.damaged", target=str(target), error=str(error))
+            return False
+        return True
 
     def _put(self, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
         folder = _folder(manifest.target)

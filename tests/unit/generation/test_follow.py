@@ -2,17 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from watchnext.clock import FixedClock
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.generation import follow
 from watchnext.generation.follow import Follower
 from watchnext.generation.manifest import Pointer, Replica, Target
-from watchnext.generation.store import REPLICA_TTL_MS, GenerationStore
+from watchnext.generation.replicas import TTL_MS
+from watchnext.generation.store import GenerationStore
 
 A, B, C = Target("a"), Target("b", 1), Target("c")
 
@@ -73,7 +76,7 @@ def test_the_live_generation_is_loaded_and_switched(store: GenerationStore, load
 def test_a_staged_generation_is_loaded_and_acknowledged_but_not_served(store: GenerationStore, loader: Loader):
     store.write_pointer(Pointer(generation="a", staged=B, attempt="t1"))
     with follower(store, loader) as following:
-        eventually(lambda: any(replica.acknowledges(B, "t1") for replica in store.replicas()))
+        eventually(lambda: any(replica.acknowledges(B, "t1") for replica in store.replicas.alive()))
         assert following.current() == "a.0"
 
 
@@ -93,15 +96,15 @@ def test_a_torn_staged_generation_is_refused_with_the_reason(store: GenerationSt
     loader.broken.add(B)
     store.write_pointer(Pointer(generation="a", staged=B, attempt="t1"))
     with follower(store, loader) as following:
-        eventually(lambda: any(replica.refusal(B, "t1") for replica in store.replicas()))
-        assert "tower.safetensors is torn" in store.replicas()[0].refusal(B, "t1")
+        eventually(lambda: any(replica.refusal(B, "t1") for replica in store.replicas.alive()))
+        assert "tower.safetensors is torn" in store.replicas.alive()[0].refusal(B, "t1")
         assert following.current() == "a.0"
         time.sleep(0.1)
         assert loader.loads.count("b.1") == 1  # one answer an attempt
 
         loader.broken.clear()
         store.write_pointer(Pointer(generation="a", staged=B, attempt="t2"))
-        eventually(lambda: any(replica.acknowledges(B, "t2") for replica in store.replicas()))
+        eventually(lambda: any(replica.acknowledges(B, "t2") for replica in store.replicas.alive()))
         assert following.refused() == {}
 
 
@@ -131,6 +134,30 @@ def test_a_torn_pointer_does_not_stop_what_is_served(store: GenerationStore, loa
         eventually(lambda: following.current() == "c.0")
 
 
+def test_a_store_that_is_away_is_logged_once_and_once_when_it_is_back(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    store.write_pointer(Pointer(generation="a"))
+    looks = 0
+
+    def away() -> Pointer:
+        nonlocal looks
+        looks += 1
+        raise OSError(30, "Read-only file system", f"live.json.{looks}.tmp")
+
+    def told(logs: list[MutableMapping[str, Any]]) -> list[tuple[str, str]]:
+        return [(entry["event"], entry["task"]) for entry in logs if entry["event"].startswith("generation.follower_")]
+
+    with capture_logs() as logs, follower(store, loader) as following:
+        following.wait(10)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "pointer", away)
+            eventually(lambda: looks >= 5)
+            assert told(logs) == [("generation.follower_failed", "follow")]
+        eventually(lambda: len(told(logs)) == 2)
+        assert told(logs)[1] == ("generation.follower_resumed", "follow")
+
+
 def test_the_heart_beats_while_a_load_takes_its_time(
     store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ):
@@ -139,8 +166,8 @@ def test_the_heart_beats_while_a_load_takes_its_time(
     store.write_pointer(Pointer(generation="a"))
     with follower(store, loader) as following:
         eventually(lambda: loader.loads == ["a.0"])
-        first = store.replicas()[0].at
-        eventually(lambda: store.replicas()[0].at > first)
+        first = store.replicas.alive()[0].at
+        eventually(lambda: store.replicas.alive()[0].at > first)
         assert following.current() is None
         loader.gate.set()
         following.wait(10)
@@ -148,15 +175,24 @@ def test_the_heart_beats_while_a_load_takes_its_time(
 
 def test_a_stopped_follower_is_no_replica(store: GenerationStore, loader: Loader):
     with follower(store, loader):
-        eventually(lambda: [replica.name for replica in store.replicas()] == ["r1"])
-    assert store.replicas() == ()
+        eventually(lambda: [replica.name for replica in store.replicas.alive()] == ["r1"])
+    assert store.replicas.alive() == ()
 
 
 def test_a_replica_is_dead_when_its_heartbeat_is_old(tmp_path: Path):
     store = GenerationStore(f"memory://{tmp_path}", clock=FixedClock(100_000))
-    store.write_replica(Replica(name="fresh", at=100_000 - REPLICA_TTL_MS))
-    store.write_replica(Replica(name="killed", at=100_000 - REPLICA_TTL_MS - 1))
-    assert [replica.name for replica in store.replicas()] == ["fresh"]
+    store.replicas.write(Replica(name="fresh", at=100_000 - TTL_MS))
+    store.replicas.write(Replica(name="killed", at=100_000 - TTL_MS - 1))
+    assert [replica.name for replica in store.replicas.alive()] == ["fresh"]
+
+
+def test_the_file_of_a_replica_that_was_killed_a_day_ago_is_removed(tmp_path: Path):
+    day_ms = 86_400_000
+    store = GenerationStore(f"memory://{tmp_path}", clock=FixedClock(day_ms + 100))
+    store.replicas.write(Replica(name="yesterday", at=99))
+    store.replicas.write(Replica(name="today", at=100))
+    store.replicas.forget_dead()
+    assert store.files.names("replicas") == ["today.json"]
 
 
 def test_waiting_without_a_generation_says_what_to_do(store: GenerationStore, loader: Loader):

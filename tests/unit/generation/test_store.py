@@ -104,6 +104,19 @@ def test_a_changed_manifest_is_found(store: GenerationStore, built: Manifest):
         store.load(built.generation)
 
 
+@pytest.mark.parametrize("name", ["tower.safetensors", "probes.json", "manifest.json"])
+@pytest.mark.parametrize("left", [None, b"", b"{}"])
+def test_building_a_damaged_generation_again_mends_it(
+    store: GenerationStore, built: Manifest, name: str, left: bytes | None
+):
+    if left is None:
+        store.files.delete(f"{built.generation}/{name}")
+    else:
+        store.files.write(f"{built.generation}/{name}", left)
+    assert build_generation(store, parts()) == built
+    assert store.load(built.generation).manifest == built
+
+
 def test_a_manifest_in_another_place_is_found(store: GenerationStore, built: Manifest):
     for name in ("manifest.json", *built.files):
         store.files.write(f"{'0' * 16}/{name}", store.files.read(f"{built.generation}/{name}"))
