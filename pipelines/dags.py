@@ -1,6 +1,7 @@
 """The two pipelines: `train`, from events to a live generation, and `refresh_index`, which trains nothing.
 
-The cache key of a task is its arguments: the snapshot id is one of every task's, and freezing is never cached.
+The cache key of a task is its arguments: the snapshot's id and settings are those of every task that computes. What
+freezes, and what leaves its result outside of the artifacts (store, index, pointer), is never cached.
 """
 
 from kfp import dsl
@@ -14,18 +15,16 @@ def train(shape: Shape) -> BaseComponent:
     """Snapshot → examples → towers, ranker → evaluate → build, load, publish; or refuse, where a gate says no."""
 
     @dsl.pipeline(name="watchnext-train", description="Train on a frozen snapshot, and publish what passes the gates.")
-    def pipeline(profile: str = "small", training: str = "{}", image: str = IMAGE):
-        frozen = shape.task(data.snapshot(), image).set_caching_options(False)
-        key = {"snapshot_id": frozen.outputs["Output"]}
-        how = {**key, "profile": profile, "training": training}
-        encoded = shape.task(data.examples(**how, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
-        towers = shape.training(models.train_towers(**how, encoded=encoded), image).outputs["towers"]
-        ranker = shape.training(models.train_ranker(**how, encoded=encoded), image).outputs["ranker"]
-        measured = shape.task(models.evaluate(**how, encoded=encoded, towers=towers, ranker=ranker), image)
+    def pipeline(profile: str = "", training: str = "{}", image: str = IMAGE):
+        frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
+        key = {name: frozen.outputs[name] for name in ("snapshot_id", "settings")}
+        encoded = shape.task(data.examples(**key, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
+        towers = shape.training(models.train_towers(**key, encoded=encoded), image).outputs["towers"]
+        ranker = shape.training(models.train_ranker(**key, encoded=encoded), image).outputs["ranker"]
+        measured = shape.task(models.evaluate(**key, encoded=encoded, towers=towers, ranker=ranker), image)
         with dsl.If(measured.outputs["gate"] == "passed", "gates passed"):
             built = shape.task(
                 generation.build_generation(
-                    **key,
                     encoded=encoded,
                     towers=towers,
                     ranker=ranker,
@@ -33,7 +32,7 @@ def train(shape: Shape) -> BaseComponent:
                     card=measured.outputs["card"],
                 ),
                 image,
-            )
+            ).set_caching_options(False)
             loaded = shape.task(generation.load_index(generation=built.output), image).set_caching_options(False)
             live = shape.task(generation.publish(generation=built.output), image).after(loaded)
             live.set_caching_options(False)

@@ -1,4 +1,6 @@
-"""Freeze the data, then make examples of it."""
+"""Freeze data and settings, then make examples of them."""
+
+from typing import NamedTuple
 
 from kfp.dsl import Dataset, Input, Output
 
@@ -6,20 +8,27 @@ from pipelines.components import component
 
 
 @component
-def snapshot(frozen: Output[Dataset]) -> str:
-    """Freeze the event archive and the offline features; the answer is the snapshot's content id."""
+def snapshot(
+    profile: str,
+    training: str,
+    frozen: Output[Dataset],
+) -> NamedTuple("Taken", [("snapshot_id", str), ("settings", str)]):
+    """Freeze the event archive and the offline features; the answer is their content id, and the run's settings."""
+    import json
     from pathlib import Path
 
     from watchnext.settings import load_settings
-    from watchnext.training.snapshot import freeze
+    from watchnext.training.snapshot import freeze, settings_of_run
 
-    taken = freeze(load_settings(), Path(frozen.path))
+    flags = {"profile": profile} if profile else {}
+    merged = load_settings(**flags, training=json.loads(training))
+    taken = freeze(merged, Path(frozen.path))
     frozen.metadata.update(taken.summary())
-    return taken.id
+    return NamedTuple("Taken", [("snapshot_id", str), ("settings", str)])(taken.id, settings_of_run(merged))
 
 
 @component
-def examples(snapshot_id: str, profile: str, training: str, frozen: Input[Dataset], encoded: Output[Dataset]):
+def examples(snapshot_id: str, settings: str, frozen: Input[Dataset], encoded: Output[Dataset]):
     """Encode tower and ranker examples from rows as of each label."""
     import json
     from pathlib import Path
@@ -28,6 +37,6 @@ def examples(snapshot_id: str, profile: str, training: str, frozen: Input[Datase
     from watchnext.training.examples import build_examples
     from watchnext.training.snapshot import Snapshot
 
-    settings = load_settings(profile=profile, training=json.loads(training))
+    merged = load_settings(**json.loads(settings))
     taken = Snapshot.load(Path(frozen.path), expected_id=snapshot_id)
-    encoded.metadata.update(build_examples(settings, taken, Path(encoded.path)))
+    encoded.metadata.update(build_examples(merged, taken, Path(encoded.path)))

@@ -15,7 +15,6 @@ def refuse(reason: str):
 
 @component
 def build_generation(
-    snapshot_id: str,
     encoded: Input[Dataset],
     towers: Input[Model],
     ranker: Input[Model],

@@ -8,7 +8,7 @@ from pipelines.components import component
 
 
 @component
-def train_towers(snapshot_id: str, profile: str, training: str, encoded: Input[Dataset], towers: Output[Model]):
+def train_towers(snapshot_id: str, settings: str, encoded: Input[Dataset], towers: Output[Model]):
     """Fit the two towers on the training part."""
     import json
     from pathlib import Path
@@ -16,12 +16,12 @@ def train_towers(snapshot_id: str, profile: str, training: str, encoded: Input[D
     from watchnext.settings import load_settings
     from watchnext.training.towers import train_towers as train
 
-    settings = load_settings(profile=profile, training=json.loads(training))
-    towers.metadata.update(train(settings, Path(encoded.path), Path(towers.path)))
+    merged = load_settings(**json.loads(settings))
+    towers.metadata.update(train(merged, Path(encoded.path), Path(towers.path)))
 
 
 @component
-def train_ranker(snapshot_id: str, profile: str, training: str, encoded: Input[Dataset], ranker: Output[Model]):
+def train_ranker(snapshot_id: str, settings: str, encoded: Input[Dataset], ranker: Output[Model]):
     """Fit the ranker on the training part."""
     import json
     from pathlib import Path
@@ -29,15 +29,14 @@ def train_ranker(snapshot_id: str, profile: str, training: str, encoded: Input[D
     from watchnext.settings import load_settings
     from watchnext.training.ranker import train_ranker as train
 
-    settings = load_settings(profile=profile, training=json.loads(training))
-    ranker.metadata.update(train(settings, Path(encoded.path), Path(ranker.path)))
+    merged = load_settings(**json.loads(settings))
+    ranker.metadata.update(train(merged, Path(encoded.path), Path(ranker.path)))
 
 
 @component
 def evaluate(
     snapshot_id: str,
-    profile: str,
-    training: str,
+    settings: str,
     encoded: Input[Dataset],
     towers: Input[Model],
     ranker: Input[Model],
@@ -55,12 +54,12 @@ def evaluate(
     from watchnext.training.gates import refusal
     from watchnext.training.report import model_card, report_html
 
-    settings = load_settings(profile=profile, training=json.loads(training))
-    measured = measure(settings, Path(encoded.path), Path(towers.path), Path(ranker.path))
+    merged = load_settings(**json.loads(settings))
+    measured = measure(merged, Path(encoded.path), Path(towers.path), Path(ranker.path))
     measured.save(Path(evaluation.path))
     for name, value in measured.flat().items():
         metrics.log_metric(name, value)
-    reason = refusal(measured, settings)
+    reason = refusal(measured, merged)
     Path(report.path).write_text(report_html(measured, reason))
     Path(card.path).write_text(model_card(measured, reason))
     return NamedTuple("Verdict", [("gate", str), ("refusal", str)])("refused" if reason else "passed", reason)

@@ -1,12 +1,15 @@
 """The real pipeline under KFP's local runner, from a simulated world's archive and offline log to a live pointer."""
 
+import json
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from kfp.dsl import Dataset
 from rich.console import Console
 
+from pipelines.components.data import snapshot
 from tests.local.event_log import records_of, write_records
 from tests.local.milvus_server import MilvusServer
 from watchnext.cli.pipeline import Pipeline, run_pipeline
@@ -25,7 +28,7 @@ from watchnext.training.evaluate import evaluate
 from watchnext.training.examples import build_examples
 from watchnext.training.gates import refusal
 from watchnext.training.ranker import train_ranker
-from watchnext.training.snapshot import freeze
+from watchnext.training.snapshot import Snapshot, freeze
 from watchnext.training.towers import train_towers
 
 WORLD = Simulator(WorldConfig(users=120, videos=200, uploads_per_day=4), days=10)
@@ -101,6 +104,23 @@ def test_shuffled_labels_are_refused_and_nothing_is_published(settings, monkeypa
     assert store.list() == []
     assert store.pointer().live is None
     assert "Not published" in next((shuffled.home / "pipelines").glob("*/evaluate/report")).read_text()
+
+
+def test_the_snapshot_tells_the_settings_that_the_config_map_holds(log, monkeypatch, tmp_path):
+    """A run that is started with an empty form: profile and training come from the YAML."""
+    config = tmp_path / "config.yaml"
+    config.write_text("profile: tiny\ntraining: {epochs: 9}\ngenerations: {refresh_minutes: 30}\n")
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(config))
+    monkeypatch.setenv("WATCHNEXT_FEATURES__ARCHIVE", log.archive_path)
+    monkeypatch.setenv("WATCHNEXT_FEATURES__OFFLINE", log.offline_path)
+
+    taken = snapshot.python_func("", '{"seed": 3}', Dataset(uri=str(tmp_path / "frozen")))
+
+    settings = json.loads(taken.settings)
+    assert settings["profile"] == "tiny"
+    assert (settings["training"]["epochs"], settings["training"]["seed"]) == (9, 3)
+    assert settings["generations"] == {"refresh_minutes": 30.0}
+    assert taken.snapshot_id == Snapshot.load(tmp_path / "frozen").id
 
 
 def test_a_folder_named_docker_on_the_path_does_no_harm(settings, monkeypatch, tmp_path):

@@ -100,6 +100,15 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
     return snapshot
 
 
+def settings_of_run(settings: Settings) -> str:
+    """The settings that later stages heed, as one text for `load_settings(**json.loads(text))`; equal ones, equal text.
+
+    They travel with the snapshot's id, so that a run keeps them to its end and a change of any computes anew.
+    """
+    heeded = {"profile": True, "training": True, "generations": {"refresh_minutes"}}
+    return json.dumps(settings.model_dump(mode="json", include=heeded), sort_keys=True)
+
+
 def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+
+from watchnext.settings import Generations, Milvus, Settings, Training, load_settings
+from watchnext.training.snapshot import settings_of_run
+
+PLAIN = Settings(profile="tiny")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"profile": "small"},
+        {"training": Training(epochs=9)},
+        {"training": Training(gate_min_auc=0.6)},
+        {"generations": Generations(refresh_minutes=30)},
+    ],
+)
+def test_what_decides_the_models_changes_the_settings_of_a_run(changed):
+    assert settings_of_run(PLAIN.model_copy(update=changed)) != settings_of_run(PLAIN)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"milvus": Milvus(token="secret")}, {"generations": Generations(url="memory://elsewhere", poll_s=2)}],
+)
+def test_what_decides_nothing_leaves_them_and_no_secret_is_told(changed):
+    assert settings_of_run(PLAIN.model_copy(update=changed)) == settings_of_run(PLAIN)
+
+
+def test_a_task_gets_the_settings_of_its_run_whatever_its_own_environment_says(monkeypatch):
+    run = PLAIN.model_copy(update={"training": Training(epochs=9), "generations": Generations(refresh_minutes=30)})
+    monkeypatch.setenv("WATCHNEXT_TRAINING__EPOCHS", "4")
+    monkeypatch.setenv("WATCHNEXT_GENERATIONS__URL", "memory://ours")
+
+    of_task = load_settings(**json.loads(settings_of_run(run)))
+
+    assert (of_task.profile, of_task.training.epochs, of_task.generations.refresh_minutes) == ("tiny", 9, 30)
+    assert of_task.generations.url == "memory://ours"
