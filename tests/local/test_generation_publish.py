@@ -26,6 +26,7 @@ from watchnext.generation.refresh import refresh_index
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import load_index, verify_index, verify_probes
 from watchnext.index.milvus import VideoIndex
+from watchnext.models.scorer import Scorer
 from watchnext.settings import Generations, Milvus, Settings
 
 
@@ -366,6 +367,38 @@ def test_a_refresh_that_training_overtakes_leaves_the_newer_generation_live(
     pointer = store.pointer()
     assert (pointer.live, pointer.previous, pointer.staged) == (Target(second), Target(first), None)
     assert refresh_index(store, settings, CATALOG, COUNTERS, NOW_MS + HOUR_MS).live == Target(second, 1)
+
+
+def _scale_seconds(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """The ranker of another release or machine."""
+    score = Scorer.score
+
+    def scaled(self: Scorer, *arguments: Any, **options: Any) -> tuple[dict[str, Any], Any]:
+        scores, features = score(self, *arguments, **options)
+        return scores | {"expected_seconds": scores["expected_seconds"] * np.float32(factor)}, features
+
+    monkeypatch.setattr(Scorer, "score", scaled)
+
+
+def test_changed_ranking_code_neither_publishes_nor_refreshes_a_generation(
+    store: GenerationStore, settings: Settings, first: str, second: str, monkeypatch: pytest.MonkeyPatch
+):
+    publish(store, first, 0, settings)
+    _scale_seconds(monkeypatch, 1.01)
+    with pytest.raises(GenerationError, match=f"probe user 0 of {second}.0 is expected to watch video"):
+        publish(store, second, 0, settings)
+    with pytest.raises(GenerationError, match=f"probe user 0 of {first}.0 is expected to watch video"):
+        refresh_index(store, settings, CATALOG, COUNTERS, NOW_MS + HOUR_MS)
+    assert (store.live(), store.overlays(first)) == (Target(first), ())
+
+
+def test_another_machines_last_digits_are_no_reason_for_an_overlay(
+    store: GenerationStore, settings: Settings, first: str, monkeypatch: pytest.MonkeyPatch
+):
+    publish(store, first, 0, settings)
+    _scale_seconds(monkeypatch, 1.00001)
+    assert refresh_index(store, settings, CATALOG, COUNTERS, NOW_MS).live == Target(first)
+    assert store.overlays(first) == ()
 
 
 def test_a_catalogue_that_lost_a_live_video_is_refused(store: GenerationStore, settings: Settings, first: str):

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
-from watchnext.generation.bundle import Probe, ProbeUser, VideoSide, model_files, video_files
+from watchnext.generation.bundle import ProbeUser, VideoSide, model_files, video_files
 from watchnext.generation.manifest import Manifest
 from watchnext.generation.popular import popular_rows
 from watchnext.generation.store import GenerationStore
-from watchnext.generation.vectors import user_vectors, video_vectors
-from watchnext.generation.verify import expected_top, verify_probes
+from watchnext.generation.vectors import video_vectors
+from watchnext.generation.verify import answered, verify_probes
 from watchnext.models.ranker import Ranker
 from watchnext.models.towers import TwoTower
 
@@ -53,13 +53,19 @@ def build_generation(store: GenerationStore, parts: GenerationParts) -> Manifest
     """
     tower = parts.tower.eval()
     vectors = video_vectors(tower, parts.videos, np.arange(len(parts.videos.video_ids)))
-    users = user_vectors(tower, parts.vocabularies, parts.videos, parts.probes)
-    expected = expected_top(users, vectors, parts.videos)
     side = VideoSide(
         vocabularies=parts.vocabularies,
         videos=parts.videos,
         vectors=vectors,
-        probes=[Probe(probe.row, probe.context, videos) for probe, videos in zip(parts.probes, expected, strict=True)],
+        probes=answered(
+            parts.probes,
+            tower=tower,
+            ranker=parts.ranker,
+            quantiles=parts.quantiles,
+            vocabularies=parts.vocabularies,
+            videos=parts.videos,
+            vectors=vectors,
+        ),
         popular=popular_rows(parts.videos, parts.country_watches),
     )
     manifest = store.write(

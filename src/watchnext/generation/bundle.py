@@ -52,9 +52,11 @@ class ProbeUser:
 
 @dataclass(frozen=True, slots=True)
 class Probe(ProbeUser):
-    """A probe user with the videos that exact search finds for it."""
+    """A probe user with the videos that exact search finds for it, and what the ranker says of them."""
 
     expected: tuple[str, ...]  # video ids, best first
+    scores: tuple[float, ...]  # of these videos, by the towers
+    seconds: tuple[float, ...]  # of these videos with these scores, by the ranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,13 @@ class Bundle(VideoSide):
 def video_files(side: VideoSide) -> dict[str, bytes]:
     """The files of the video side."""
     probes = [
-        {"row": _plain(probe.row), "context": dataclasses.asdict(probe.context), "expected": probe.expected}
+        {
+            "row": _plain(probe.row),
+            "context": dataclasses.asdict(probe.context),
+            "expected": probe.expected,
+            "scores": probe.scores,
+            "seconds": probe.seconds,
+        }
         for probe in side.probes
     ]
     return {
@@ -149,7 +157,13 @@ def bundle_of(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
             videos=VideoTable.from_columns(safetensors.numpy.load(files[VIDEOS])),
             vectors=safetensors.numpy.load(files[VECTORS])["vectors"],
             probes=[
-                Probe(probe["row"], RequestContext(**probe["context"]), tuple(probe["expected"]))
+                Probe(
+                    probe["row"],
+                    RequestContext(**probe["context"]),
+                    tuple(probe["expected"]),
+                    tuple(probe["scores"]),
+                    tuple(probe["seconds"]),
+                )
                 for probe in json.loads(files[PROBES])
             ],
             popular={country: np.array(rows, np.int32) for country, rows in json.loads(files[POPULAR]).items()},

@@ -20,14 +20,14 @@ from watchnext.contracts.rows import FeatureRow, VideoCatalog, VideoCounters
 from watchnext.errors import GenerationError
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
-from watchnext.generation.bundle import Bundle, Probe, VideoSide, video_files
+from watchnext.generation.bundle import PROBES, Bundle, VideoSide, video_files
 from watchnext.generation.lock import publishing
 from watchnext.generation.manifest import FileEntry, Pointer
 from watchnext.generation.popular import ALL_COUNTRIES, popular_rows
 from watchnext.generation.publish import publish, quiet
 from watchnext.generation.store import GenerationStore
-from watchnext.generation.vectors import user_vectors, video_vectors
-from watchnext.generation.verify import expected_top
+from watchnext.generation.vectors import video_vectors
+from watchnext.generation.verify import answered, verify_probes
 from watchnext.settings import Settings
 
 WRITE_LOCK_S: Final = 600.0
@@ -70,16 +70,18 @@ def refresh_index(
 
     Raises:
         NoGenerationError: nothing is live.
-        GenerationError: the catalogue lacks a live video, another generation went live meanwhile, or the overlay does
-            not verify or publish.
+        GenerationError: the live generation no longer answers as it did, the catalogue lacks a live video, another
+            generation went live meanwhile, or the overlay does not verify or publish.
         VectorIndexError: Milvus is down.
     """
     live = store.live()
     base = store.load(live.generation, live.overlay)
+    verify_probes(base)  # or the overlay's probes would take what changed code answers for right
     say(f"refreshing {live}: {base.manifest.videos} videos")
     side = _refreshed(base, _columns(catalog), _columns(counters), refresh_interval_floor(as_of_ms, settings))
     contents = video_files(side)
-    if all(base.manifest.files.get(name) == FileEntry.of(data) for name, data in contents.items()):
+    # Without the probes: their answers follow from the rest, and the last digits differ from machine to machine.
+    if all(base.manifest.files.get(name) == FileEntry.of(data) for name, data in contents.items() if name != PROBES):
         log.info("generation.unchanged", target=str(live))
         return store.pointer()
     with publishing(store.files, store.clock, hold_s=WRITE_LOCK_S):
@@ -107,13 +109,19 @@ def _refreshed(
     vectors[: len(base.vectors)] = base.vectors
     if len(stale):
         vectors[stale] = video_vectors(base.tower, videos, stale)
-    users = user_vectors(base.tower, vocabularies, videos, base.probes)
-    expected = expected_top(users, vectors, videos)
     return VideoSide(
         vocabularies=vocabularies,
         videos=videos,
         vectors=vectors,
-        probes=[Probe(probe.row, probe.context, top) for probe, top in zip(base.probes, expected, strict=True)],
+        probes=answered(
+            base.probes,
+            tower=base.tower,
+            ranker=base.ranker,
+            quantiles=base.quantiles,
+            vocabularies=vocabularies,
+            videos=videos,
+            vectors=vectors,
+        ),
         popular={**base.popular, ALL_COUNTRIES: popular_rows(videos, {})[ALL_COUNTRIES]},
     )
 

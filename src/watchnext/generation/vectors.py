@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from watchnext.features.batches import tower_batch, video_batch
-from watchnext.features.state import UserState, encode_user
+from watchnext.features.state import EncodedUser, UserState, encode_user
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.bundle import ProbeUser
@@ -30,14 +30,16 @@ def video_vectors(tower: TwoTower, videos: VideoTable, rows: NDArray[np.integer[
     return vectors
 
 
-def user_vectors(
-    tower: TwoTower, vocabularies: Vocabularies, videos: VideoTable, users: Sequence[ProbeUser]
-) -> NDArray[np.float32]:
-    """Vectors of users as the feature store returned them, each as of its request; example age 0, as in serving."""
-    encoded = [encode_user(UserState.from_rows(user.row), user.context, vocabularies) for user in users]
+def encoded_users(vocabularies: Vocabularies, users: Sequence[ProbeUser]) -> list[EncodedUser]:
+    """Users as the feature store returned them, each as of its request."""
+    return [encode_user(UserState.from_rows(user.row), user.context, vocabularies) for user in users]
+
+
+def user_vectors(tower: TwoTower, videos: VideoTable, users: Sequence[EncodedUser]) -> NDArray[np.float32]:
+    """Vectors of encoded users; example age 0, as in serving."""
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(encoded), CHUNK):
-            batch = tower_batch(encoded[start : start + CHUNK], videos)
+        for start in range(0, len(users), CHUNK):
+            batch = tower_batch(users[start : start + CHUNK], videos)
             parts.append(tower.user(as_tensors(batch)).numpy())
     return np.concatenate(parts).astype(np.float32, copy=False)

@@ -1,6 +1,8 @@
 """Bundles in a store in memory: written, read back, damaged."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,7 +12,9 @@ import torch
 from tests.unit.generation.world import NOW_MS, VIDEOS, parts
 from watchnext.clock import FixedClock
 from watchnext.errors import GenerationError, NoGenerationError
+from watchnext.features import cross
 from watchnext.features.codec import pack
+from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.state import UserState, encode_user
 from watchnext.generation import store as store_module
 from watchnext.generation.build import build_generation
@@ -156,6 +160,41 @@ def test_models_that_changed_meaning_fail_the_probes(store: GenerationStore, bui
         verify_probes(bundle)
 
 
+def _other_ranker(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    with torch.no_grad():
+        bundle.ranker.watch_time.bias.add_(0.001)  # a thousandth more seconds
+    return bundle
+
+
+def _other_quantiles(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    features = bundle.quantiles.features
+    return _with(bundle, quantiles=QuantileNormalizer.fit(np.random.default_rng(9).random((50, features)), bins=8))
+
+
+def _other_cross_features(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    monkeypatch.setattr(cross, "PRIOR_WATCHES", 50.0)
+    return bundle
+
+
+@pytest.mark.parametrize("change", [_other_ranker, _other_quantiles, _other_cross_features])
+def test_a_ranker_quantiles_or_features_that_changed_fail_the_probes(
+    store: GenerationStore,
+    built: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Bundle, pytest.MonkeyPatch], Bundle],
+):
+    changed = change(store.load(built.generation), monkeypatch)
+    with pytest.raises(GenerationError, match=r"probe user \d+ of .* is expected to watch video v\d+ for .* retrain"):
+        verify_probes(changed)
+
+
+def test_seconds_may_differ_in_their_last_digits(store: GenerationStore, built: Manifest):
+    bundle = store.load(built.generation)
+    with torch.no_grad():
+        bundle.ranker.watch_time.bias.add_(0.00001)
+    verify_probes(bundle)
+
+
 def test_ties_may_change_places(store: GenerationStore, built: Manifest):
     bundle = store.load(built.generation)
     rows = bundle.vocabularies.videos.indices(bundle.probes[0].expected)
@@ -186,5 +225,8 @@ def test_targets_are_words(built: Manifest):
 
 
 def _only(bundle: Bundle, number: int) -> Bundle:
-    fields = {name: getattr(bundle, name) for name in Bundle.__dataclass_fields__}
-    return Bundle(**{**fields, "probes": [bundle.probes[number]]})
+    return _with(bundle, probes=[bundle.probes[number]])
+
+
+def _with(bundle: Bundle, **changes: Any) -> Bundle:
+    return Bundle(**{name: getattr(bundle, name) for name in Bundle.__dataclass_fields__} | changes)
