@@ -105,8 +105,10 @@ def settings_of_run(settings: Settings) -> str:
 
     They travel with the snapshot's id, so that a run keeps them to its end and a change of any computes anew.
     """
-    heeded = {"profile": True, "training": True, "generations": {"refresh_minutes"}}
-    return json.dumps(settings.model_dump(mode="json", include=heeded), sort_keys=True)
+    heeded = settings.model_dump(
+        mode="json", include={"profile": True, "training": True, "generations": {"refresh_minutes"}}
+    )
+    return json.dumps(heeded, sort_keys=True)
 
 
 def _link(source: Path, target: Path) -> None:
