@@ -19,17 +19,13 @@ from watchnext.data.records import Record
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig
 from watchnext.errors import GateError, WatchnextError
+from watchnext.evaluation.result import Evaluation
 from watchnext.generation.manifest import Target
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Milvus, Settings, Training
 from watchnext.store.apply import apply
-from watchnext.training.evaluate import evaluate
-from watchnext.training.examples import build_examples
-from watchnext.training.gates import refusal
-from watchnext.training.ranker import train_ranker
-from watchnext.training.snapshot import Snapshot, freeze
-from watchnext.training.towers import train_towers
+from watchnext.training.snapshot import Snapshot
 
 WORLD = Simulator(WorldConfig(users=120, videos=200, uploads_per_day=4), days=10)
 TRAINING = Training(threads=1, gate_recall_factor=0.3, gate_min_auc=0.55)
@@ -131,15 +127,20 @@ def test_a_folder_named_docker_on_the_path_does_no_harm(settings, monkeypatch, t
         run(Pipeline.TRAIN, with_log(settings, tmp_path / "nothing"), monkeypatch)
 
 
-def test_towers_that_find_less_than_item_cosine_are_refused(log, tmp_path):
-    untrained = log.training.model_copy(update={"epochs": 1, "batch": 100_000, "gate_recall_factor": 1.0})
-    settings = log.model_copy(update={"profile": "tiny", "training": untrained})
-    build_examples(settings, freeze(settings, tmp_path / "snapshot"), tmp_path / "examples")
-    train_towers(settings, tmp_path / "examples", tmp_path / "towers")
-    train_ranker(settings, tmp_path / "examples", tmp_path / "ranker")
-    measured = evaluate(settings, tmp_path / "examples", tmp_path / "towers", tmp_path / "ranker")
+def test_towers_that_find_less_than_item_cosine_are_refused_and_nothing_is_published(settings, monkeypatch):
+    """One step of training, and no gate but the one of recall."""
+    untrained = {"epochs": 1, "batch": 100_000, "gate_recall_factor": 1.0, "gate_min_auc": 0.0}
+    settings = settings.model_copy(update={"training": TRAINING.model_copy(update=untrained)})
+    with pytest.raises(GateError) as refused:
+        run(Pipeline.TRAIN, settings, monkeypatch)
+    [artifacts] = (settings.home / "pipelines").glob("*/evaluate")
+    measured = Evaluation.load(artifacts / "evaluation")
     found, wanted = (measured.retrieval[name]["recall@50"] for name in ("towers", "item cosine"))
-    assert f"recall@50 of the towers is {found:.4f}; wanted at least {wanted:.4f}" in refusal(measured, settings)
+    assert f"recall@50 of the towers is {found:.4f}; wanted at least {wanted:.4f}" in str(refused.value)
+    assert found < wanted
+    assert "Not published" in (artifacts / "report").read_text()
+    assert GenerationStore.open(settings).list() == []
+    assert GenerationStore.open(settings).pointer().live is None
 
 
 def with_log(settings: Settings, folder: Path) -> Settings:
