@@ -2,7 +2,8 @@
 
 It registers the archive of every generation that is live, staged or previous on TorchServe's loopback management
 port, acknowledges it once a worker is ready, and unregisters what is neither. A TorchServe that was restarted alone
-has lost its versions: they are registered again.
+has lost its versions: they are registered again. A follower that was restarted alone finds versions and archives that
+went out of use meanwhile, or that other code has made: it removes them.
 """
 
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from model_handlers.archive import build_archive
+from model_handlers.archive import ARCHIVES, archive_name, build_archive
 from model_handlers.management import Management
 from watchnext.contracts.names import ranker_version
 from watchnext.errors import RankerError
@@ -30,10 +31,13 @@ class RankerVersions:
         self._management = management
         self._model_store = model_store
         self._archives: dict[str, Path] = {}
+        self._swept = False
         self._lock = threading.Lock()  # one registration at a time: the worker's start takes a core
 
     def load(self, generation: str, overlay: int) -> str:
         """Build and register an archive; returns its version once a worker is ready."""
+        if not self._swept:
+            self._sweep()
         archive = build_archive(self._generations.load(generation, overlay), self._model_store)
         version = ranker_version(generation, overlay)
         with self._lock:
@@ -54,6 +58,22 @@ class RankerVersions:
             for version in self._archives.keys() - self._management.ready_versions():
                 log.warning("ranker.version_lost", version=version)
                 self._management.register(version, self._archives[version].name)
+
+    def _sweep(self) -> None:
+        """Remove what earlier followers left and the pointer does not name, or this release has not made."""
+        targets = self._generations.pointer().targets
+        named = {
+            ranker_version(target.generation, target.overlay): archive_name(target.generation, target.overlay)
+            for target in targets
+        }
+        for version, archive in self._management.archives().items():
+            if named.get(version) != archive:
+                log.info("ranker.version_out_of_use", version=version, archive=archive)
+                self._management.unregister(version)
+        for path in self._model_store.glob(ARCHIVES):
+            if path.name not in named.values():
+                path.unlink(missing_ok=True)
+        self._swept = True
 
 
 def main(settings: Settings | None = None) -> None:

@@ -24,14 +24,19 @@ class Management:
         Raises:
             RankerError: TorchServe does not answer.
         """
-        answer = self._send("GET", f"/models/{MODEL_RANKER}/all")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return set()
         return {
             model["modelVersion"]
-            for model in self._json(answer)
+            for model in self._registered()
             if any(worker["status"] == "READY" for worker in model.get("workers", []))
         }
+
+    def archives(self) -> dict[str, str]:
+        """Every registered version, ready or not, and the archive that it came from.
+
+        Raises:
+            RankerError: TorchServe does not answer.
+        """
+        return {model["modelVersion"]: model["modelUrl"] for model in self._registered()}
 
     def register(self, version: str, archive: str) -> None:
         """Register an archive of the model store and wait until a worker serves it.
@@ -66,6 +71,9 @@ class Management:
         Raises:
             RankerError: TorchServe refused.
         """
+        others = self.archives().keys() - {version}
+        if others:  # TorchServe does not let its default version go, which is the first that it got
+            self._json(self._send("PUT", f"/models/{MODEL_RANKER}/{max(others)}/set-default"))
         answer = self._send("DELETE", f"/models/{MODEL_RANKER}/{version}")
         if answer.status_code != httpx.codes.NOT_FOUND:
             self._json(answer)
@@ -73,6 +81,10 @@ class Management:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _registered(self) -> list[dict[str, Any]]:
+        answer = self._send("GET", f"/models/{MODEL_RANKER}/all")
+        return [] if answer.status_code == httpx.codes.NOT_FOUND else list(self._json(answer))
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:

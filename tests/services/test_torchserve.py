@@ -5,12 +5,16 @@ import signal
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from model_handlers import archive
 from model_handlers.archive import archive_name
+from model_handlers.follower import RankerVersions
+from model_handlers.management import Management
 from tests.services.conftest import private_settings
 from tests.unit.generation.world import NOW_MS, parts
 from watchnext.contracts.names import ranker_version
@@ -18,6 +22,7 @@ from watchnext.features.codec import pack, unpack
 from watchnext.features.state import UserState, encode_user
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
+from watchnext.generation.manifest import Pointer
 from watchnext.generation.publish import publish
 from watchnext.generation.store import GenerationStore
 from watchnext.local import supervisor
@@ -112,6 +117,46 @@ def test_a_torchserve_that_was_killed_gets_its_versions_back(settings: Settings,
 
     with supervisor.running(settings, SERVERS):
         assert eventually(lambda: _status_code(settings, bundle) == 200, seconds=90)
+
+
+def test_a_restarted_follower_leaves_nothing_that_went_out_of_use_while_it_was_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = private_settings(tmp_path)
+    store = GenerationStore.open(settings)
+    model_store = Path(settings.model_store_path)
+    gone, previous, live = (build_generation(store, parts(seed=seed)).target for seed in (1, 2, 3))
+    with supervisor.running(settings, ["torchserve"]):
+        management = Management(
+            f"http://127.0.0.1:{settings.torchserve.management_port}", workers=settings.torchserve.workers
+        )
+        killed = RankerVersions(store, management, model_store)
+        store.write_pointer(Pointer(generation=previous.generation, previous=gone))
+        killed.load(gone.generation, gone.overlay)
+        with monkeypatch.context() as older:
+            older.setattr(archive, "HANDLER", _commented(archive.HANDLER, tmp_path))
+            killed.load(previous.generation, previous.overlay)
+        store.write_pointer(Pointer(generation=live.generation, previous=previous))
+
+        restarted = RankerVersions(store, management, model_store)
+        for target in (live, previous):
+            restarted.load(target.generation, target.overlay)
+
+        wanted = {str(target): archive_name(target.generation, target.overlay) for target in (live, previous)}
+        assert management.archives() == wanted
+        assert management.ready_versions() == wanted.keys()
+        assert {path.name for path in model_store.iterdir()} == set(wanted.values())
+
+        for target in (live, previous):  # one of them is TorchServe's default version
+            restarted.unload(str(target))
+        assert management.archives() == {}
+        management.close()
+
+
+def _commented(handler: Path, folder: Path) -> Path:
+    other = folder / handler.name
+    other.write_text(handler.read_text() + "\n# an older release\n")
+    return other
 
 
 def eventually(condition: Callable[[], bool], *, seconds: float) -> bool:

@@ -148,7 +148,7 @@ class Follower(Generic[Loaded]):
 
     def _step(self, pointer: Pointer) -> None:
         changed = False
-        wanted = [target for target in (pointer.live, pointer.staged, pointer.previous) if target]
+        wanted = pointer.targets
         for target in wanted:
             if target not in self._loaded and self._is_due(target, pointer):
                 self._try(target)

@@ -127,6 +127,11 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         """What is served."""
         return Target(self.generation, self.overlay) if self.generation else None
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What a serving process holds loaded: live, staged, previous, as far as they are."""
+        return tuple(target for target in (self.live, self.staged, self.previous) if target)
+
     def unstaged(self) -> "Pointer":
         """The pointer after a staging that failed."""
         return msgspec.structs.replace(self, staged=None, attempt="")
