@@ -116,7 +116,7 @@ def _join(store: FeatureStore, view: View, names: Sequence[str], labels: pd.Data
 def _positions(settings: Settings, view: View, labels: pd.DataFrame, key: str) -> pd.DataFrame:
     """Partition and offset of the newest row of each label's key at its time, in the order of `labels`; or nulls."""
     instants = labels.assign(**{EVENT_TIMESTAMP: labels[EVENT_TIMESTAMP].dt.as_unit("us")})  # as the log's are
-    with duckdb.connect() as connection:
+    with _duckdb(settings) as connection:
         connection.register("labels", pa.Table.from_pandas(instants, preserve_index=False))
         positions: pd.DataFrame = connection.sql(
             'SELECT log."partition", log."offset" FROM labels ASOF LEFT JOIN read_parquet($glob) AS log '
@@ -131,8 +131,7 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
     """The features at log positions, in their order. Labels of one position share their arrays."""
     wanted = positions.dropna().drop_duplicates().astype("int64")
     selected = ", ".join(f'log."{name}"' for name in names)
-    with duckdb.connect() as connection:
-        connection.execute("SET temp_directory = ?", [f"{settings.home.absolute()}/feast/tmp"])
+    with _duckdb(settings) as connection:
         connection.register("wanted", pa.Table.from_pandas(wanted, preserve_index=False))
         query = connection.sql(
             f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob) AS log '
@@ -149,6 +148,13 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
             column = pd.concat([column.astype(object), pd.Series([None], dtype=object)])  # where -1 points
         gathered[name] = column.take(order).reset_index(drop=True)
     return pd.DataFrame(gathered)
+
+
+def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """An engine in memory that spills to the home, and draws no progress bar of its own."""
+    connection = duckdb.connect(config={"temp_directory": f"{settings.home.absolute()}/feast/tmp"})
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def _log_of(settings: Settings, view: View) -> str:
