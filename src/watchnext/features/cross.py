@@ -1,23 +1,27 @@
 """Cross features: what the ranker reads of a user together with each candidate. The only implementation.
 
-Training calls `cross_features` on point-in-time states, TorchServe's handler on the states of requests. Every operation
-works on one candidate at a time (gathers, sums of whole numbers, one rounding to float32 at the end), so that a
-candidate's features do not depend on its neighbours, to the last bit. Raw values: `QuantileNormalizer` shapes them.
+Training calls it on many point-in-time states at once, TorchServe's handler on the one user of a request. Every
+operation works on one candidate at a time (gathers, sums in the order of the user's own list, one rounding to float32
+at the end), so that a candidate's features do not depend on its neighbours, nor on the other users, to the last bit.
+Raw values: `QuantileNormalizer` shapes them.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.features.spec import NEVER_DAYS, RANKER_FEATURES, SOURCES
+from watchnext.features.spec import DAY_MS, NEVER_DAYS, RANKER_FEATURES, SOURCES
 from watchnext.features.state import EncodedUser
 from watchnext.features.videos import CandidateVideos
 
-__all__ = ["RANKER_FEATURES", "cross_features"]
+__all__ = ["RANKER_FEATURES", "cross_features", "cross_features_of_many"]
 
-DAY_MS = 86_400_000
 Doubles = NDArray[np.float64]
+Longs = NDArray[np.int64]
 
 # A young video's rates lean on this many imaginary impressions or watches of the average kind.
 PRIOR_IMPRESSIONS = 20.0
@@ -43,16 +47,34 @@ def cross_features(
     Raises:
         ValueError: scores or sources are of another length than candidates.
     """
+    return cross_features_of_many([user], np.zeros(len(candidates), np.int64), candidates, scores, sources)
+
+
+def cross_features_of_many(
+    users: Sequence[EncodedUser],
+    user_of: NDArray[Any],
+    candidates: CandidateVideos,
+    scores: NDArray[Any],
+    sources: NDArray[Any],
+) -> NDArray[np.float32]:
+    """`cross_features` of the candidates of many users: candidate i is shown to `users[user_of[i]]`.
+
+    Raises:
+        ValueError: `user_of`, scores or sources are of another length than candidates.
+    """
     count = len(candidates)
-    if len(scores) != count or len(sources) != count:
-        raise ValueError(f"{count} candidates came with {len(scores)} scores and {len(sources)} source masks")
-    columns: dict[str, Doubles | float] = {
+    if not len(user_of) == len(scores) == len(sources) == count:
+        raise ValueError(
+            f"{count} candidates came with {len(scores)} scores, {len(sources)} source masks and {len(user_of)} users"
+        )
+    asked = _Asked(users, np.asarray(user_of, dtype=np.int64), candidates)
+    columns: dict[str, Doubles] = {
         "retrieval_score": np.asarray(scores, dtype=np.float64),
         **{f"from_{name}": (np.asarray(sources) >> bit & 1).astype(np.float64) for bit, name in enumerate(SOURCES)},
-        **_earlier(user, candidates),
-        **_tastes(user, candidates),
-        **_video(user, candidates),
-        **_user(user),
+        **_earlier(asked),
+        **_tastes(asked),
+        **_video(asked),
+        **_user(asked),
     }
     features = np.empty((count, len(RANKER_FEATURES)), dtype=np.float32)
     for at, name in enumerate(RANKER_FEATURES):
@@ -60,45 +82,90 @@ def cross_features(
     return features
 
 
-def _earlier(user: EncodedUser, candidates: CandidateVideos) -> dict[str, Doubles | float]:
+@dataclass(frozen=True)
+class _Asked:
+    """Users, and the candidates that each of them is asked about."""
+
+    users: Sequence[EncodedUser]
+    user_of: Longs  # [candidates]
+    videos: CandidateVideos
+
+    @cached_property
+    def now_ms(self) -> Longs:
+        """The time of each candidate's request, `[candidates]`."""
+        return self.each(lambda user: user.now_ms, np.int64)
+
+    def each(self, of_user: Callable[[EncodedUser], Any], kind: type[np.generic] = np.float64) -> NDArray[Any]:
+        """A number of the user, at each candidate."""
+        return np.array([of_user(user) for user in self.users], dtype=kind)[self.user_of]
+
+    def mean(self, values: str) -> Doubles:
+        """Mean of a list of the user, 0 for an empty one, at each candidate."""
+        lists = [getattr(user, values) for user in self.users]
+        owner = _owner(lists)
+        total = np.bincount(owner, weights=np.concatenate(lists), minlength=len(lists))
+        return np.asarray(total / np.maximum(np.bincount(owner, minlength=len(lists)), 1))[self.user_of]
+
+    def lookup(self, keys: str, counts: str, times: str, wanted: NDArray[np.int32]) -> tuple[Doubles, Longs]:
+        """Sum of `counts` and latest of `times` over the user's `keys` equal to each of `wanted` `[candidates, ...]`.
+
+        Both are 0 where there is none. Index 0 is "unknown" and equals nothing. Without `counts` each key counts 1.
+        """
+        lists = [getattr(user, keys) for user in self.users]
+        owned = _owner(lists) << 32 | np.concatenate(lists)  # a user's own key: indices have 31 bits
+        if not len(owned):
+            return np.zeros(wanted.shape), np.zeros(wanted.shape, dtype=np.int64)
+        known, inverse = np.unique(owned, return_inverse=True)
+        weights = np.concatenate([getattr(user, counts) for user in self.users]) if counts else None
+        count = np.bincount(inverse, weights=weights).astype(np.float64)
+        latest = np.zeros(len(known), dtype=np.int64)
+        np.maximum.at(latest, inverse, np.concatenate([getattr(user, times) for user in self.users]))
+        user_of = self.user_of.reshape(-1, *[1] * (wanted.ndim - 1))
+        asked = user_of << 32 | wanted
+        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        found = (known[at] == asked) & (wanted > 0)
+        return np.where(found, count[at], 0.0), np.where(found, latest[at], 0)
+
+
+def _earlier(asked: _Asked) -> dict[str, Doubles]:
     """What happened between the user and this very video."""
-    ones = np.ones(len(user.history), dtype=np.int64)
-    watched, watched_at = _lookup(user.history, ones, user.history_at, candidates.row)
-    shown, shown_at = _lookup(user.shown, user.shown_counts, user.shown_at, candidates.row)
-    served, served_at = _lookup(user.served, user.served_counts, user.served_at, candidates.row)
+    row, now_ms = asked.videos.row, asked.now_ms
+    watched, watched_at = asked.lookup("history", "", "history_at", row)
+    shown, shown_at = asked.lookup("shown", "shown_counts", "shown_at", row)
+    served, served_at = asked.lookup("served", "served_counts", "served_at", row)
     return {
         "watches_of_video": watched,
-        "days_since_video_watch": _days_since(watched_at, user.now_ms),
+        "days_since_video_watch": _days_since(watched_at, now_ms),
         "impressions_of_video": shown,
-        "days_since_impression": _days_since(shown_at, user.now_ms),
+        "days_since_impression": _days_since(shown_at, now_ms),
         "servings_of_video": served,
-        "days_since_serving": _days_since(served_at, user.now_ms),
+        "days_since_serving": _days_since(served_at, now_ms),
     }
 
 
-def _tastes(user: EncodedUser, candidates: CandidateVideos) -> dict[str, Doubles | float]:
+def _tastes(asked: _Asked) -> dict[str, Doubles]:
     """What the user watched of the candidate's channel and topics."""
-    channel, channel_at = _lookup(user.channels, user.channel_watches, user.channel_at, candidates.channel)
-    topics, topics_at = _lookup(user.topics, user.topic_watches, user.topic_at, candidates.topics.ravel())
-    shape = candidates.topics.shape
+    channel, channel_at = asked.lookup("channels", "channel_watches", "channel_at", asked.videos.channel)
+    topics, topics_at = asked.lookup("topics", "topic_watches", "topic_at", asked.videos.topics)
     return {
         "watches_of_channel": channel,
-        "days_since_channel": _days_since(channel_at, user.now_ms),
-        "watches_of_topics": topics.reshape(shape).sum(axis=1),
-        "days_since_topic": _days_since(topics_at.reshape(shape).max(axis=1), user.now_ms),
+        "days_since_channel": _days_since(channel_at, asked.now_ms),
+        "watches_of_topics": topics.sum(axis=1),
+        "days_since_topic": _days_since(topics_at.max(axis=1), asked.now_ms),
     }
 
 
-def _video(user: EncodedUser, candidates: CandidateVideos) -> dict[str, Doubles | float]:
+def _video(asked: _Asked) -> dict[str, Doubles]:
     """What the video is and how it fared with all users."""
-    seconds = candidates.seconds.astype(np.float64)
-    impressions = candidates.impressions.astype(np.float64)
-    clicks = candidates.clicks.astype(np.float64)
-    watches = candidates.watches.astype(np.float64)
+    videos = asked.videos
+    seconds = videos.seconds.astype(np.float64)
+    impressions = videos.impressions.astype(np.float64)
+    clicks = videos.clicks.astype(np.float64)
+    watches = videos.watches.astype(np.float64)
     imagined = PRIOR_WATCHES * PRIOR_FRACTION * seconds
-    mean_seconds = (candidates.watch_seconds.astype(np.float64) + imagined) / (watches + PRIOR_WATCHES)
+    mean_seconds = (videos.watch_seconds.astype(np.float64) + imagined) / (watches + PRIOR_WATCHES)
     return {
-        "days_since_upload": np.maximum(user.now_ms - candidates.uploaded_at, 0) / DAY_MS,
+        "days_since_upload": np.maximum(asked.now_ms - videos.uploaded_at, 0) / DAY_MS,
         "video_seconds": seconds,
         "video_impressions": impressions,
         "video_clicks": clicks,
@@ -109,40 +176,30 @@ def _video(user: EncodedUser, candidates: CandidateVideos) -> dict[str, Doubles 
     }
 
 
-def _user(user: EncodedUser) -> dict[str, Doubles | float]:
-    """What holds for all candidates alike."""
-    watched = len(user.history) or 1
+def _user(asked: _Asked) -> dict[str, Doubles]:
+    """What holds for all candidates of a user alike."""
+    watches, impressions = asked.each(lambda user: user.watches), asked.each(lambda user: user.impressions)
+    age, now_ms = asked.each(lambda user: user.age), asked.now_ms
+    last_watch = asked.each(lambda user: user.history_at[-1] if len(user.history_at) else 0, np.int64)
+    last_query = asked.each(lambda user: user.last_query_at, np.int64)
     return {
-        "user_watches": user.watches,
-        "user_mean_seconds": float(np.sum(user.history_seconds, dtype=np.float64)) / watched,
-        "user_mean_fraction": float(np.sum(user.history_fractions, dtype=np.float64)) / watched,
-        "user_impressions": user.impressions,
-        "user_watches_per_impression": user.watches / (user.impressions + PRIOR_IMPRESSIONS),
-        "days_since_last_watch": _days_since(user.history_at[-1:].max(initial=0), user.now_ms),
-        "days_since_last_query": _days_since(np.int64(user.last_query_at), user.now_ms),
-        "age_years": max(user.age, 0.0),
-        "age_missing": float(user.age < 0),
+        "user_watches": watches,
+        "user_mean_seconds": asked.mean("history_seconds"),
+        "user_mean_fraction": asked.mean("history_fractions"),
+        "user_impressions": impressions,
+        "user_watches_per_impression": watches / (impressions + PRIOR_IMPRESSIONS),
+        "days_since_last_watch": _days_since(last_watch, now_ms),
+        "days_since_last_query": _days_since(last_query, now_ms),
+        "age_years": np.maximum(age, 0.0),
+        "age_missing": (age < 0).astype(np.float64),
     }
 
 
-def _lookup(
-    keys: NDArray[np.int32], counts: NDArray[Any], times: NDArray[np.int64], wanted: NDArray[np.int32]
-) -> tuple[Doubles, NDArray[np.int64]]:
-    """Sum of `counts` and latest of `times` over the `keys` equal to each of `wanted`; 0 and 0 where there is none.
-
-    Index 0 is "unknown" and equals nothing.
-    """
-    if not len(keys):
-        return np.zeros(wanted.shape), np.zeros(wanted.shape, dtype=np.int64)
-    known, inverse = np.unique(keys, return_inverse=True)
-    count = np.bincount(inverse, weights=counts)
-    latest = np.zeros(len(known), dtype=np.int64)
-    np.maximum.at(latest, inverse, times)
-    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    found = (known[at] == wanted) & (wanted > 0)
-    return np.where(found, count[at], 0.0), np.where(found, latest[at], 0)
+def _owner(lists: Sequence[NDArray[Any]]) -> Longs:
+    """For each entry of `lists`, end to end, the number of its list."""
+    return np.repeat(np.arange(len(lists), dtype=np.int64), [len(values) for values in lists])
 
 
-def _days_since(at_ms: Any, now_ms: int) -> Any:
+def _days_since(at_ms: Longs, now_ms: Longs) -> Doubles:
     """Days from `at_ms` to now, at least 0; NEVER_DAYS where `at_ms` is 0 (never)."""
     return np.where(at_ms > 0, np.clip((now_ms - at_ms) / DAY_MS, 0.0, NEVER_DAYS), NEVER_DAYS)

@@ -4,6 +4,9 @@ import hashlib
 import json
 from typing import Final
 
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
 VERSION: Final = 1  # raise when a formula in this room changes and no name or size does
 
 HISTORY: Final = 50  # watches and search tokens kept (the paper's bags)

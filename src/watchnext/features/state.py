@@ -4,7 +4,7 @@ One path for training and serving: the state is what `watchnext.store` reads in 
 the encoded user is what towers, cross features and ranker read, here and behind the wire (`to_columns`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.features.spec import HISTORY
+from watchnext.features.spec import HISTORY, HOUR_MS
 from watchnext.features.tokens import tokenize
 from watchnext.features.vocabulary import Vocabularies
 
-HOUR_MS = 3_600_000
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -76,17 +75,25 @@ class UserState:
             ValueError: lists that belong together differ in length.
         """
         present: dict[str, Any] = {}
-        for column in fields(cls):
-            value = values.get(column.name)
-            if value is None or (isinstance(value, float) and value != value):
-                continue
-            present[column.name] = _plain_list(value) if column.default is MISSING else type(column.default)(value)
+        for name, kind in _KINDS.items():
+            value = values.get(name)
+            if value is not None and not (isinstance(value, float) and value != value):
+                present[name] = kind(value)
         state = cls(**present)
         for names in _ALIGNED:
             lengths = [len(getattr(state, name)) for name in names]
             if len(set(lengths)) > 1:
                 raise ValueError(f"columns {', '.join(names)} came with lengths {lengths}; wanted one length")
         return state
+
+
+def _plain_list(value: Any) -> list[Any]:
+    return value.tolist() if isinstance(value, np.ndarray) else list(value)
+
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    column.name: _plain_list if column.default is MISSING else type(column.default) for column in fields(UserState)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +215,6 @@ def _age(state: UserState, now_ms: int) -> float:
     if state.birth_year > 0:
         return float(max(0, datetime.fromtimestamp(now_ms / 1000, UTC).year - state.birth_year))
     return state.age if state.age >= 0 else -1.0
-
-
-def _plain_list(value: Any) -> list[Any]:
-    return value.tolist() if isinstance(value, np.ndarray) else list(value)
 
 
 def _ints(values: Iterable[int]) -> Ints:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS, VIDEO_TOPICS
+from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS, HOUR_MS, VIDEO_TOPICS
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 
-HOUR_MS = 3_600_000
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
@@ -45,6 +44,7 @@ class CandidateVideos:
 
 
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos))
+_COUNTED = ("impressions", "clicks", "watches", "watch_ms")  # hourly, in a `VideoCounters` row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +152,10 @@ def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, fl
     if row is None:
         return 0.0, 0.0, 0.0, 0.0
     weights = _weights(row["bucket_hours"], at_ms)
-    of_older = float(weights.min(initial=1.0))
-    impressions, clicks, watches, watch_ms = (
-        float(weights @ np.asarray(row[f"bucket_{name}"], dtype=np.float64)) + row[f"older_{name}"] * of_older
-        for name in ("impressions", "clicks", "watches", "watch_ms")
-    )
+    counts = np.array([row[f"bucket_{name}"] for name in _COUNTED], dtype=np.float64)  # [4, hours]
+    older = np.array([row[f"older_{name}"] for name in _COUNTED], dtype=np.float64)
+    totals = (counts * weights).sum(axis=1) + older * weights.min(initial=1.0)
+    impressions, clicks, watches, watch_ms = totals.tolist()
     return impressions, clicks, watches, watch_ms / 1000
 
 

@@ -11,6 +11,7 @@ rows to it, and the rest to 0, whose embedding is the zero vector.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,7 @@ class Vocabulary:
 
     def indices(self, tokens: Iterable[str]) -> NDArray[np.int32]:
         """Index of each token, 0 where unknown; shape `[tokens]`."""
-        index = self._index
-        return np.fromiter((index.get(token, 0) for token in tokens), dtype=np.int32)
+        return np.fromiter(map(self._index.get, tokens, repeat(0)), dtype=np.int32)
 
     def extended(self, tokens: Iterable[str]) -> "Vocabulary":
         """With those of `tokens` that are new appended; no index changes (an overlay's new videos)."""

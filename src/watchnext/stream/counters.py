@@ -78,7 +78,7 @@ def fold_delta(row: VideoCounters | None, delta: VideoDelta, position: Position)
         older_watches=row.older_watches,
         older_watch_ms=row.older_watch_ms,
     )
-    _count(counted, delta)
+    count(counted, delta)
     return counted
 
 
@@ -101,8 +101,8 @@ def fold_catalog(row: VideoCatalog | None, event: CatalogEvent, position: Positi
     )
 
 
-def _count(row: VideoCounters, delta: VideoDelta) -> None:
-    """Add `delta` to the fresh lists of `row`, in place."""
+def count(row: VideoCounters, delta: VideoDelta) -> None:
+    """Add `delta` to the lists of `row`, in place. The result does not depend on the order of the deltas."""
     hours = row.bucket_hours
     index = bisect_left(hours, delta.hour)
     if index == len(hours) or hours[index] != delta.hour:

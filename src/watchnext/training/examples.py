@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pandas as pd
 import structlog
@@ -24,12 +25,13 @@ from watchnext.models.config import ProfileConfig, profile_config
 from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
+from watchnext.training.counters import counter_rows, counters_as_of
 from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
 from watchnext.training.labels import NEXT_WATCHES
 from watchnext.training.moments import Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
 from watchnext.training.split import SplitLog, split_log
-from watchnext.training.states import counter_rows, counters_as_of, records, user_rows
+from watchnext.training.states import records, user_rows
 from watchnext.training.vocabularies import Words, fit_words
 
 PROBES: Final = 100
@@ -103,11 +105,10 @@ def _moments(*labels: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[np.int64
 
 def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms: int) -> VideoTable:
     """All catalogue videos with their counters as of `at_ms`."""
-    ids = catalog["video_id"]
-    counters = zip(ids, counter_rows(settings, ids, pd.Series(at_ms, index=ids.index)), strict=True)
+    counters = counter_rows(settings, catalog["video_id"].tolist(), at_ms)
     return VideoTable.build(
         {entry["video_id"]: entry for entry in records(catalog)},
-        {video_id: row for video_id, row in counters if row is not None},
+        {row.entity_id: msgspec.structs.asdict(row) for row in counters},
         words.vocabularies,
         words.embedded,
         words.ranked,

@@ -6,7 +6,7 @@ point-in-time join. The results do not depend on how the moments were cut.
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from watchnext.features.cross import cross_features
+from watchnext.features.cross import cross_features_of_many
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import EncodedUser
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.settings import Settings
 from watchnext.training.encoded import EncodedUsers
-from watchnext.training.states import encoded_states
+from watchnext.training.states import encoded_users, seen_videos
 
 PART: Final = 25_000  # moments; bounds the rows that a process holds
 
@@ -42,13 +42,13 @@ class Impressions:
         """The impressions `at`."""
         return Impressions(*(getattr(self, field.name)[at] for field in dataclasses.fields(self)))
 
-    def features(self, user: EncodedUser, videos: VideoTable) -> NDArray[np.float32]:
-        """Cross features `[impressions, features]` of one user with all of them."""
+    def features(self, users: Sequence[EncodedUser], videos: VideoTable) -> NDArray[np.float32]:
+        """Cross features `[impressions, features]`, `moment` being an index into `users`."""
         impressions, clicks, watches, watch_seconds = self.counters.T
         candidates = dataclasses.replace(
             videos.take(self.row), impressions=impressions, clicks=clicks, watches=watches, watch_seconds=watch_seconds
         )
-        return cross_features(user, candidates, self.score, self.sources)
+        return cross_features_of_many(users, self.moment, candidates, self.score, self.sources)
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,9 @@ class Encoder:
 
     def encode(self, part: Part) -> Encoded:
         """Join and encode one part."""
-        users, seen = [], []
-        features = np.zeros((len(part.impressions.row), len(RANKER_FEATURES)), np.float32)
-        ends = np.searchsorted(part.impressions.moment, np.arange(len(part.moments)), side="right").tolist()
-        start = 0
-        for (state, user), end, asked in zip(
-            encoded_states(self.settings, part.moments, self.vocabularies), ends, part.asked.tolist(), strict=True
-        ):
-            if end > start:
-                features[start:end] = part.impressions.take(np.arange(start, end)).features(user, self.videos)
-                start = end
-            if asked:
-                seen.append(self.vocabularies.videos.indices(state.seen_ids))
-            users.append(user)
-        return Encoded(EncodedUsers.of(users), features, seen)
+        users = list(encoded_users(self.settings, part.moments, self.vocabularies))
+        seen = seen_videos(self.settings, part.moments[part.asked], self.vocabularies.videos)
+        return Encoded(EncodedUsers.of(users), part.impressions.features(users, self.videos), list(seen))
 
 
 def encode_moments(

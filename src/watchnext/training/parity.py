@@ -22,7 +22,7 @@ from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training import log
 from watchnext.training.labels import score_and_sources
-from watchnext.training.states import encoded_states
+from watchnext.training.states import encoded_users
 
 SHOWN_MISMATCHES: Final = 20
 
@@ -69,8 +69,8 @@ def check_parity(settings: Settings, *, requests: int, since_ms: int = 0) -> Par
     shown: list[Mismatch] = []
     for (generation, overlay), part in moments.groupby(["generation", "overlay"], sort=False):
         bundle = store.load(str(generation), int(str(overlay)))
-        states = encoded_states(settings, part, bundle.vocabularies)
-        for (_, user), request_id, items in zip(states, part["request_id"], part["items"], strict=True):
+        users = encoded_users(settings, part, bundle.vocabularies)
+        for user, request_id, items in zip(users, part["request_id"], part["items"], strict=True):
             scored = [item for item in items if item["features"]]
             rows = bundle.vocabularies.videos.indices(item["video_id"] for item in scored)
             scores, sources = zip(*(score_and_sources(item) for item in scored), strict=True)

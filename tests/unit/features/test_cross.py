@@ -7,7 +7,7 @@ from watchnext.contracts.events import WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Source
 from watchnext.features import spec
 from watchnext.features.codec import pack, unpack
-from watchnext.features.cross import RANKER_FEATURES, cross_features
+from watchnext.features.cross import RANKER_FEATURES, cross_features, cross_features_of_many
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
 from watchnext.stream.folds import Position, VideoFacts, fold_event
 
@@ -161,3 +161,22 @@ def test_no_candidates_give_no_rows():
 def test_a_score_too_few_is_refused():
     with pytest.raises(ValueError, match="3 candidates came with 2 scores"):
         features(scores=(1.0, 2.0))
+
+
+def test_users_together_have_the_bits_that_each_has_alone():
+    rows = [ROW, {}, ROW | {"watch_video_ids": ["song"] * 4, "topic_watches": [7, 1], "age": -1.0, "watches": 3}]
+    contexts = [RequestContext(now_ms=NOW), RequestContext(now_ms=NOW + DAY), RequestContext(now_ms=NOW - DAY)]
+    users = [
+        encode_user(UserState.from_rows(row), context, VOCABULARIES)
+        for row, context in zip(rows, contexts, strict=True)
+    ]
+    rng = np.random.default_rng(6)
+    user_of, at = rng.integers(0, 3, 60), rng.integers(0, 4, 60)
+    scores, sources = rng.normal(size=60).astype(np.float32), rng.integers(0, 64, 60).astype(np.int32)
+    videos = video_table()
+    together = cross_features_of_many(users, user_of, videos.take(at), scores, sources)
+    for number, user in enumerate(users):
+        mine = user_of == number
+        alone = cross_features(user, videos.take(at[mine]), scores[mine], sources[mine])
+        assert together[mine].tobytes() == alone.tobytes()
+    assert together[user_of == 2, RANKER_FEATURES.index("watches_of_video")].max() == 4  # song, of the third user only

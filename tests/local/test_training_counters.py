@@ -1,0 +1,73 @@
+"""Counters as of a time, out of an archive on disk."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from watchnext.clock import DAY_MS, HOUR_MS
+from watchnext.contracts.events import VideoDelta
+from watchnext.contracts.names import Topic
+from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
+from watchnext.settings import load_settings
+from watchnext.stream.archive import Batch, EventArchive
+from watchnext.stream.counters import fold_delta
+from watchnext.stream.folds import Position
+from watchnext.training.counters import counter_rows, counters_as_of
+
+T0 = 1_000 * DAY_MS
+
+
+def impression(video: str, at_ms: int, *, partition: int, offset: int) -> VideoDelta:
+    return VideoDelta(
+        video_id=video,
+        topic=Topic.IMPRESSION.value,
+        partition=partition,
+        offset=offset,
+        hour=at_ms // HOUR_MS,
+        available_at=at_ms,
+        impressions=1,
+    )
+
+
+# The partition 1 of the users came a day late: all of partition 0 was counted before.
+FIRST = [impression("film", T0 + hour * HOUR_MS, partition=0, offset=hour) for hour in range(24)]
+SECOND = [impression("film", T0 + hour * HOUR_MS + 1, partition=1, offset=hour) for hour in range(24)]
+SENT = [*FIRST, *SECOND, SECOND[0], impression("song", T0, partition=1, offset=30)]  # one was sent twice
+
+
+@pytest.fixture
+def settings(tmp_path):
+    settings = load_settings(home=tmp_path)
+    deltas = list(enumerate(SENT))
+    EventArchive(settings.archive_path).write(Batch(Topic.VIDEO_DELTAS, 0, 0, len(deltas), deltas))
+    return settings
+
+
+def test_what_a_slower_partition_brought_later_counts_at_its_own_time(settings):
+    at_ms = T0 + 2 * HOUR_MS  # partition 0: hours 0, 1 and 2; partition 1: hours 0 and 1, its third comes 1 ms later
+    asked = pd.Series(["film", "song", "nobody", "film", "film"])
+    times = pd.Series([at_ms, at_ms, at_ms, T0 - 1, at_ms])
+    half = 0.5 ** (1 / COUNTER_HALF_LIFE_HOURS)  # of an hour
+    film = 2 * half**2 + 2 * half + 1
+    assert counters_as_of(settings, asked, times)[:, 0] == pytest.approx([film, half**2, 0, 0, film])
+    assert counters_as_of(settings, asked, times)[:, 1:].max() == 0
+
+
+def test_at_the_end_the_rows_are_those_of_the_stream(settings):
+    row = None
+    for offset, delta in enumerate(SENT):
+        if delta.video_id == "film":
+            row = fold_delta(row, delta, Position(0, offset)) or row
+    (counted,) = counter_rows(settings, ["film"], T0 + 2 * DAY_MS)
+    buckets = [name for name in row.features() if name.startswith(("bucket_", "older_"))]
+    assert {name: getattr(counted, name) for name in buckets} == {name: getattr(row, name) for name in buckets}
+    assert sum(counted.bucket_impressions) == 48
+
+
+def test_a_video_that_nobody_had_seen_yet_has_no_row(settings):
+    assert counter_rows(settings, ["film", "song"], T0 - 1) == []
+
+
+def test_no_videos_have_no_counters(settings):
+    nothing = pd.Series([], dtype=object)
+    assert counters_as_of(settings, nothing, pd.Series([], dtype=np.int64)).shape == (0, 4)
