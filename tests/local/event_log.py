@@ -36,8 +36,7 @@ def write_records(settings: Settings, records: Iterable[Record]) -> None:
         offsets[topic, partition] += 1
         if topic is Topic.CATALOG:
             facts[event.video_id] = VideoFacts(event.channel_id, tuple(event.topics))
-        if topic is not Topic.VIDEO_DELTAS:
-            events[topic, partition].append((position.offset, event))
+        events[topic, partition].append((position.offset, event))
         row = fold(rows.get((topic, event.key)), event, position, facts, late_ms(settings))
         if row is not None:
             rows[topic, event.key] = row
