@@ -1,27 +1,31 @@
 """Skew check with data: features that the ranker logged, against features recomputed from the offline log.
 
-For each served list the user's rows are joined as of 1 ms before `served_at`, encoded and crossed with the videos of
-the generation and overlay that answered, and compared with the logged vectors to the last bit.
+Every served list is encoded as training would encode it: the user's rows joined as of 1 ms before `served_at`, video
+counters as of the time at which those of the generation and overlay that answered stand. The result is compared with
+the logged vectors to the last bit. What a video is (length, upload, channel, topics) is the generation's, for both.
 
 >>> check_parity(settings, requests=1_000).mismatches                            # doctest: +SKIP
 []
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from watchnext.errors import DataError
-from watchnext.features.cross import cross_features
 from watchnext.features.spec import RANKER_FEATURES
+from watchnext.generation.bundle import Bundle
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training import log
+from watchnext.training.counters import counters_as_of
 from watchnext.training.labels import score_and_sources
+from watchnext.training.moments import Impressions
 from watchnext.training.states import encoded_users
 
 SHOWN_MISMATCHES: Final = 20
@@ -69,20 +73,31 @@ def check_parity(settings: Settings, *, requests: int, since_ms: int = 0) -> Par
     shown: list[Mismatch] = []
     for (generation, overlay), part in moments.groupby(["generation", "overlay"], sort=False):
         bundle = store.load(str(generation), int(str(overlay)))
-        users = encoded_users(settings, part, bundle.vocabularies)
-        for user, request_id, items in zip(users, part["request_id"], part["items"], strict=True):
-            scored = [item for item in items if item["features"]]
-            rows = bundle.vocabularies.videos.indices(item["video_id"] for item in scored)
-            scores, sources = zip(*(score_and_sources(item) for item in scored), strict=True)
-            recomputed = cross_features(
-                user, bundle.videos.take(rows), np.array(scores, np.float32), np.array(sources, np.int32)
-            )
-            found = _mismatches(str(request_id), scored, recomputed)
+        users = list(encoded_users(settings, part, bundle.vocabularies))
+        logged = [[item for item in items if item["features"]] for items in part["items"]]
+        ends = np.cumsum([len(scored) for scored in logged])[:-1]
+        recomputed = np.split(_impressions(settings, bundle, logged).features(users, bundle.videos), ends)
+        for request_id, scored, of_list in zip(part["request_id"], logged, recomputed, strict=True):
+            found = _mismatches(str(request_id), scored, of_list)
             vectors += len(scored)
             wrong_requests += bool(found)
             wrong_vectors += len({mismatch.video_id for mismatch in found})
             shown.extend(found[: SHOWN_MISMATCHES - len(shown)])
     return Parity(len(lists), vectors, wrong_requests, wrong_vectors, shown)
+
+
+def _impressions(settings: Settings, bundle: Bundle, lists: Sequence[Sequence[Mapping[str, Any]]]) -> Impressions:
+    """The lines of served lists as training would read them, list i being moment i."""
+    items = [item for scored in lists for item in scored]
+    ids = pd.Series([item["video_id"] for item in items])
+    scores, sources = zip(*(score_and_sources(item) for item in items), strict=True)
+    return Impressions(
+        moment=np.repeat(np.arange(len(lists)), [len(scored) for scored in lists]),
+        row=bundle.vocabularies.videos.indices(ids),
+        score=np.array(scores, np.float32),
+        sources=np.array(sources, np.int32),
+        counters=counters_as_of(settings, ids, pd.Series(bundle.videos.counters_at_ms, index=ids.index)),
+    )
 
 
 def _mismatches(request_id: str, items: Sequence[dict[str, Any]], recomputed: NDArray[np.float32]) -> list[Mismatch]:
