@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -17,6 +18,7 @@ from pydantic_settings import (
 )
 
 from watchnext.errors import ConfigError
+from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
 
 Profile = Literal["tiny", "small", "full"]
 
@@ -151,9 +153,9 @@ class Settings(BaseSettings):
     """All settings of all processes."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WATCHNEXT_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
-        extra="ignore",
+        extra="forbid",
         frozen=True,
         validate_default=True,
     )
@@ -215,17 +217,31 @@ def load_settings(**flags: Any) -> Settings:
     """The merged tree, with `flags` on top.
 
     Raises:
-        ConfigError: a value is wrong; the message names the setting, what came, and its environment variable.
+        ConfigError: a value is wrong, or a key is unknown; the message names the setting, what came, and its
+            environment variable or the nearest key.
     """
     path = os.environ.get("WATCHNEXT_CONFIG")
-    if path and not Path(path).is_file():
-        raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")
+    if path:
+        _check_file(Path(path))
+    check_variables(Settings, os.environ)
     try:
         return Settings(**flags)
     except ValidationError as error:
         first = error.errors()[0]
-        keys = [str(part) for part in first["loc"]]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":  # the environment is checked: it came from the file
+            raise no_such_key(Settings, key, path or "settings") from error
         raise ConfigError(
-            f"setting {'.'.join(keys)} = {first.get('input')!r}: {first['msg']} "
-            f"(set WATCHNEXT_{'__'.join(keys).upper()} or the YAML key)"
+            f"setting {key} = {first.get('input')!r}: {first['msg']} (set {variable_of(key)} or the YAML key)"
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{path} holds a {type(tree).__name__}; wanted a mapping, such as `kafka: {{partitions: 8}}`")

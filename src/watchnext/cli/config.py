@@ -8,7 +8,8 @@ import typer
 from pydantic import SecretStr
 from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
 
-from watchnext.cli.output import JsonFlag, next_step, print_json, print_table
+from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
+from watchnext.setting_keys import unread_variables
 from watchnext.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,17 +23,20 @@ def config() -> None:
 
 @app.command()
 def show(context: typer.Context, json: JsonFlag = False) -> None:
-    """Print the merged settings and where each value came from; secrets are masked."""
+    """Print the merged settings and where each came from, secrets masked; and WATCHNEXT_* variables that name none."""
     settings = load_settings()
     flags = context.find_root().params["setting"]
     rows = [
         {"setting": key, "value": masked(value), "from": source}
         for key, value, source in origins(settings, [flag.partition("=")[0] for flag in flags])
     ]
+    unread = unread_variables(Settings, os.environ)
     if json:
-        print_json({"settings": rows})
+        print_json({"settings": rows, "unread": unread})
         return
     print_table(["setting", "value", "from"], [list(row.values()) for row in rows])
+    for name, nearest in unread.items():
+        say(f"{name} is set and names no setting" + (f"; did you mean {nearest}?" if nearest else ""))
     next_step(
         "change one with WATCHNEXT_KAFKA__PARTITIONS=8, --set kafka.partitions=8, or the YAML of WATCHNEXT_CONFIG"
     )

@@ -27,4 +27,4 @@ def doctor(json: JsonFlag = False) -> None:
 def _word(check: Check) -> str:
     if check.healthy:
         return "ok"
-    return "MISSING" if check.needed else "absent"
+    return "MISSING" if check.needed else "notice"

@@ -19,6 +19,8 @@ import typer
 from typer.core import TyperGroup
 
 from watchnext.errors import ConfigError, WatchnextError
+from watchnext.setting_keys import check_key, variable_of
+from watchnext.settings import Settings
 
 VERBS: Final = (
     "demo",
@@ -75,16 +77,8 @@ def options(
         key, equals, value = entry.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {entry!r} came; wanted KEY=VALUE, such as kafka.partitions=8")
-        os.environ[environment_name(key)] = value
-
-
-def environment_name(key: str) -> str:
-    """The environment variable of a setting.
-
-    >>> environment_name("kafka.partitions")
-    'WATCHNEXT_KAFKA__PARTITIONS'
-    """
-    return "WATCHNEXT_" + key.upper().replace(".", "__")
+        check_key(Settings, key.lower(), f"--set {key}")
+        os.environ[variable_of(key)] = value
 
 
 def log_to_standard_error() -> None:

@@ -1,5 +1,6 @@
 """`watchnext doctor`: what this machine lacks, and what mends it."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from watchnext.local.ports import port_holder, port_is_free
 from watchnext.local.prerequisites import TOOLS
 from watchnext.local.servers import Port
 from watchnext.local.stack import local_servers
+from watchnext.setting_keys import unread_variables
 from watchnext.settings import Settings
 
 SETUP: Final = "run `make setup`"
@@ -46,6 +48,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _ports(settings)
     yield _disk(settings.home.absolute())
     yield _shared_data(settings.shared.absolute())
+    for name, nearest in unread_variables(Settings, os.environ).items():
+        yield Check(name, "set, and names no setting", f"{nearest} is one" if nearest else "unset it", needed=False)
 
 
 def _tools() -> Iterator[Check]:

@@ -2,14 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import SecretStr
 
+from watchnext.setting_keys import PREFIX
 from watchnext.settings import Settings
-
-PREFIX: Final = "WATCHNEXT_"
 
 
 def server_environment(settings: Settings) -> dict[str, str]:

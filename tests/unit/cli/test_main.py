@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from watchnext.cli.main import VERBS, environment_name
+from watchnext.cli.main import VERBS
 
 
 def watchnext(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -18,6 +18,8 @@ def watchnext(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     [
         (["up", "--only", "redis"], "error: no server is called redis"),
         (["--set", "kafka.partitions=0", "status"], "error: setting kafka.partitions = '0'"),
+        (["--set", "kafak.partitions=8", "status"], "no setting kafak.partitions; did you mean kafka.partitions?"),
+        (["--set", "kafka.sasl_pasword=hush", "status"], "error: --set kafka.sasl_pasword: there is no setting"),
         (["--set", "kafka", "status"], "error: --set 'kafka' came; wanted KEY=VALUE"),
         (["--config", "nowhere.yaml", "status"], "error: WATCHNEXT_CONFIG names nowhere.yaml"),
         (["frobnicate"], "No such command"),
@@ -71,8 +73,14 @@ def test_config_show_tells_where_a_value_came_from_and_hides_secrets(tmp_path: P
     assert "hush" not in run.stdout + run.stderr
 
 
-def test_a_setting_has_one_environment_name():
-    assert environment_name("kafka.session_timeout_ms") == "WATCHNEXT_KAFKA__SESSION_TIMEOUT_MS"
+def test_config_show_names_a_variable_that_nothing_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WATCHNEXT_PROFLE", "tiny")
+
+    told = watchnext("config", "show", home=tmp_path)
+    as_json = watchnext("config", "show", "--json", home=tmp_path)
+
+    assert "WATCHNEXT_PROFLE is set and names no setting; did you mean WATCHNEXT_PROFILE?" in told.stdout
+    assert json.loads(as_json.stdout)["unread"] == {"WATCHNEXT_PROFLE": "WATCHNEXT_PROFILE"}
 
 
 def test_help_names_every_verb(tmp_path: Path):

@@ -48,3 +48,11 @@ def test_downloads_that_are_not_there_are_mended_by_set_up(clone: Path, monkeypa
 
     assert check("KServe's router").mend == "run `make setup`"
     assert check("Kafka's jars").mend == "run `make setup`"
+
+
+def test_a_variable_that_names_no_setting_is_a_notice(clone: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WATCHNEXT_PROFLE", "tiny")
+
+    found = check("WATCHNEXT_PROFLE")
+
+    assert (found.mend, found.needed) == ("WATCHNEXT_PROFILE is one", False)

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from watchnext.errors import ConfigError
+from watchnext.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kafak: {partitions: 8}", "there is no setting kafak; did you mean kafka?"),
+        ("kafka: {partitons: 8}", "there is no setting kafka.partitons; did you mean kafka.partitions?"),
+        ("zzz: 1", "there is no setting zzz; `watchnext config show` lists all"),
+        ("[kafka]", "holds a list; wanted a mapping"),
+        ("kafka: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_file_with_an_unknown_key_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(file))
+
+    with pytest.raises(ConfigError, match=r"settings\.yaml") as raised:
+        load_settings()
+
+    assert message in str(raised.value)
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.yaml").write_text("# all defaults\n")
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(tmp_path / "settings.yaml"))
+
+    assert load_settings().kafka.partitions == 4
+
+
+def test_a_nested_variable_of_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_KAFAK__PARTITIONS", "8")
+
+    with pytest.raises(ConfigError, match=r"WATCHNEXT_KAFAK__PARTITIONS.*did you mean kafka\.partitions\?"):
+        load_settings()
+
+
+def test_variables_that_kubernetes_sets_for_services_stop_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_GATEWAY_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("WATCHNEXT_GATEWAY_PORT", "tcp://10.0.0.7:8000")
+
+    assert load_settings().gateway.rest_port == 18000
+
+
+def test_an_entry_of_a_mapping_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_GATEWAY__ARMS__NEW", "0.5")
+
+    assert load_settings().gateway.arms == {"new": 0.5}
