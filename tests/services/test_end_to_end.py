@@ -1,9 +1,10 @@
 """The main job on real parts: a simulated world's events, a trained generation, answers, and the loop back.
 
-One stack, one small training; every test asks the same servers. Users are many and histories short, so that a thousand
-requests come from a thousand users. Each test has users of its own.
+One stack, one small training; every test asks the same servers. Users are many and histories short. Each test has users
+of its own.
 """
 
+import base64
 import math
 import os
 import signal
@@ -12,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from statistics import mean
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.services.conftest import private_settings
@@ -32,6 +35,7 @@ from watchnext.cli.replay import send
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, WatchEvent
 from watchnext.contracts.names import MAX_K, Topic
+from watchnext.features.spec import RANKER_FEATURES
 from watchnext.generation.manifest import Target
 from watchnext.generation.publish import publish, rollback
 from watchnext.generation.store import GenerationStore
@@ -125,24 +129,41 @@ def test_a_restricted_video_is_listed_in_other_countries_only(settings: Settings
     assert here.why_not[video] == f"restricted in {country}"
 
 
-def test_logged_features_equal_point_in_time_features_for_a_thousand_users(settings: Settings) -> None:
+def test_logged_features_equal_point_in_time_features_of_a_thousand_requests(settings: Settings) -> None:
+    """Each user asks twice, so that the second list is for one to whom the first was served."""
     since = CLOCK.now_ms()
-    users = USERS[50 : 50 + REQUESTS]
-
-    answers = [ask_rest(settings, RecommendRequest(user_id=one, k=K)) for one in users]
-    assert [answer.degraded for answer in answers if answer.degraded] == []
-    assert eventually(lambda: served_since(settings, since) >= REQUESTS, seconds=60)
+    users = USERS[50 : 50 + REQUESTS // 2]
+    for served in (len(users), REQUESTS):
+        answers = [ask_rest(settings, RecommendRequest(user_id=one, k=K)) for one in users]
+        assert [answer.degraded for answer in answers if answer.degraded] == []
+        wait_until_served(settings, since, served)
 
     parity = check_parity(settings, requests=REQUESTS, since_ms=since)
 
     assert parity.requests == REQUESTS
     assert parity.vectors == REQUESTS * K
     assert (parity.mismatched_requests, parity.mismatches) == (0, [])
+    said = dict(zip(RANKER_FEATURES, (vectors_since(settings, since) > 0).mean(axis=0), strict=True))
+    assert said["servings_of_video"] > 0.25  # of the half that could
+    assert min(said[name] for name in ("video_impressions", "video_clicks", "video_watches")) > 0.9
 
 
-def served_since(settings: Settings, since_ms: int) -> int:
+def wait_until_served(settings: Settings, since_ms: int, lists: int) -> None:
+    """Until so many lists are in the archive, and then in their users' rows."""
+    assert eventually(lambda: len(served_since(settings, since_ms)) >= lists, seconds=60)
     wait_until_caught_up(settings)
-    return int((served_of(settings.archive_path)["served_at"] >= since_ms).sum())
+
+
+def served_since(settings: Settings, since_ms: int) -> pd.DataFrame:
+    """The archive's lists."""
+    served = served_of(settings.archive_path)
+    return served[served["served_at"] >= since_ms]
+
+
+def vectors_since(settings: Settings, since_ms: int) -> np.ndarray:
+    """The logged features of those lists, a line a video."""
+    items = (item for items in served_since(settings, since_ms)["items"] for item in items)
+    return np.stack([np.frombuffer(base64.b64decode(item["features"]), "<f4") for item in items])
 
 
 def test_a_watch_changes_the_next_answer(settings: Settings) -> None:
@@ -171,9 +192,9 @@ def a_watch(who: str, video: str) -> WatchEvent:
 
 
 def test_impressions_without_a_watch_lower_the_expected_seconds(settings: Settings) -> None:
-    """The mean over 30 users: one small model's answer for one user is noise.
+    """It falls beside the runners-up too, which had no impressions: more than the user's own counts have moved.
 
-    It falls beside the runners-up too, which had no impressions: more than the user's own counts have moved.
+    Most of 30 users, not all: one small model's answer for one user is noise.
     """
     at = CLOCK.now_ms() + 5 * 60_000  # one time for both questions, after the impressions
     before = {who: ask_graph(settings, RecommendRequest(user_id=who, k=MAX_K, now_ms=at)) for who in TIRED}
@@ -188,8 +209,9 @@ def test_impressions_without_a_watch_lower_the_expected_seconds(settings: Settin
         change.append(later[top[who]] - earlier[top[who]])
         ratio = {video: math.log(later[video] / earlier[video]) for video in ids(before[who])[:K]}
         beside_others.append(ratio.pop(top[who]) - mean(ratio.values()))
-    assert mean(change) < 0
-    assert mean(beside_others) < 0
+    assert sum(seconds < 0 for seconds in change) >= 24, "480 of 480 users when it was measured"
+    assert sum(ratio < 0 for ratio in beside_others) >= 24, "478 of 480; 88 % with the worst of six seeds of the ranker"
+    assert mean(beside_others) < -0.05, "-0.16 to -0.21 in groups of 30; -0.12 with the worst seed"
 
 
 def shown(who: str, video: str, number: int) -> ImpressionEvent:
