@@ -17,14 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import DataError
 from watchnext.settings import Settings
-from watchnext.stream.archive import LOG_AT_MS
+from watchnext.stream.archive import LOG_AT_MS, LOG_PARTITION
 
 _FILE = "snapshot.json"
 
@@ -35,6 +34,7 @@ class Snapshot:
 
     id: str  # content hash of the parts and of `end_ms`
     end_ms: int  # epoch ms: nothing that became available later is read
+    watermark_ms: int  # epoch ms: every partition has brought a watch of this time or later
     parts: dict[str, int]  # path in the snapshot to rows
     folder: Path
 
@@ -92,9 +92,14 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
     if not any(name.startswith(f"archive/{Topic.WATCH.value}/") for name in parts):
         raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
     watches = ds.dataset(str(folder / "archive" / Topic.WATCH.value), format="parquet")
-    end_ms = pc.max(watches.to_table(columns=[LOG_AT_MS])[LOG_AT_MS]).as_py()
-    digest.update(str(end_ms).encode())
-    snapshot = Snapshot(id=digest.hexdigest()[:16], end_ms=end_ms, parts=parts, folder=folder)
+    newest = (
+        watches.to_table(columns=[LOG_PARTITION, LOG_AT_MS]).group_by(LOG_PARTITION).aggregate([(LOG_AT_MS, "max")])
+    )
+    times = newest[f"{LOG_AT_MS}_max"].to_pylist()
+    digest.update(str(max(times)).encode())
+    snapshot = Snapshot(
+        id=digest.hexdigest()[:16], end_ms=max(times), watermark_ms=min(times), parts=parts, folder=folder
+    )
     written = {key: value for key, value in asdict(snapshot).items() if key != "folder"}
     (folder / _FILE).write_text(json.dumps(written, indent=1))
     return snapshot

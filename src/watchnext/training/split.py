@@ -76,7 +76,7 @@ def _labelled_impressions(
     """Impressions of catalogue videos whose click window has closed, with their labels, times and context."""
     impressions = log.impressions(snapshot)
     window_ms = round(settings.training.click_window_minutes * 60_000)
-    labels = label_impressions(impressions, watches, window_ms, snapshot.end_ms)
+    labels = label_impressions(impressions, watches, window_ms, snapshot.watermark_ms)
     labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
     usable = labelled[labels.closed & labelled["video_id"].isin(known).to_numpy()]
     return ranking_labels(usable.reset_index(drop=True), log.served(snapshot))

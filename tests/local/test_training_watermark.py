@@ -1,0 +1,59 @@
+"""A label waits until every partition has passed the end of its window, out of an archive on disk."""
+
+import pytest
+
+from watchnext.clock import DAY_MS, HOUR_MS
+from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, WatchEvent
+from watchnext.contracts.names import Topic
+from watchnext.settings import load_settings
+from watchnext.stream.archive import Batch, EventArchive
+from watchnext.training.snapshot import freeze
+from watchnext.training.split import split_log
+
+T0 = 20_000 * DAY_MS
+
+
+def watch(user: str, at_ms: int) -> WatchEvent:
+    return WatchEvent(
+        event_id=f"w-{user}-{at_ms}",
+        user_id=user,
+        video_id="film",
+        started_at=at_ms,
+        watch_seconds=0.0,
+        video_seconds=60.0,
+        completed=True,
+    )
+
+
+def impression(user: str, at_ms: int) -> ImpressionEvent:
+    return ImpressionEvent(
+        event_id=f"i-{user}-{at_ms}", request_id=f"r-{at_ms}", user_id=user, video_id="film", position=0, shown_at=at_ms
+    )
+
+
+@pytest.fixture
+def settings(tmp_path):
+    settings = load_settings(home=tmp_path)
+    archive = EventArchive(settings.archive_path)
+
+    def write(topic: Topic, partition: int, *events: Event) -> None:
+        archive.write(Batch(topic, partition, 0, len(events), list(enumerate(events))))
+
+    film = CatalogEvent(video_id="film", channel_id="c", topics=[], language="en", uploaded_at=T0, video_seconds=60.0)
+    write(Topic.CATALOG, 0, film)
+    # ann's partition has brought twelve hours of watches, bob's, which is behind, the first three.
+    write(Topic.WATCH, 0, *(watch("ann", T0 + hour * HOUR_MS) for hour in range(13)))
+    write(Topic.WATCH, 1, *(watch("bob", T0 + hour * HOUR_MS) for hour in range(4)))
+    write(Topic.IMPRESSION, 1, *(impression("bob", T0 + hour * HOUR_MS - 60_000) for hour in range(1, 10)))
+    return settings
+
+
+def test_an_impression_is_no_unclicked_one_while_its_watch_may_still_be_on_its_way(settings, tmp_path):
+    snapshot = freeze(settings, tmp_path / "snapshot")
+    assert (snapshot.end_ms, snapshot.watermark_ms) == (T0 + 12 * HOUR_MS, T0 + 3 * HOUR_MS)
+
+    shown = split_log(settings, snapshot, per_user=10).shown
+
+    # Half an hour after 2:59 is beyond the watermark; bob clicked both of the others within a minute.
+    assert shown["now_ms"].tolist() == [T0 + HOUR_MS - 60_000, T0 + 2 * HOUR_MS - 60_000]
+    assert shown["clicked"].all()
