@@ -83,16 +83,17 @@ def ask(settings: Settings, request: RecommendRequest, *, grpc: bool, graph: boo
 def titles_of(settings: Settings, answer: RecommendAnswer) -> dict[str, str]:
     """Titles by video id, from the answer's generation where this machine can read it; else none."""
     from watchnext.errors import GenerationError
+    from watchnext.generation.manifest import Target
     from watchnext.generation.store import GenerationStore
+    from watchnext.generation.titles import titles
 
     if not answer.generation:
         return {}
     try:
-        videos = GenerationStore.open(settings).load(answer.generation, answer.overlay).videos
+        return titles(GenerationStore.open(settings), Target(answer.generation, answer.overlay))
     except (GenerationError, OSError) as error:
         say(f"titles are left out: {error}")
         return {}
-    return dict(zip(videos.video_ids, videos.titles, strict=True))
 
 
 def as_json(answer: RecommendAnswer) -> object:

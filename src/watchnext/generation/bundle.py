@@ -27,12 +27,12 @@ from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.manifest import Manifest, Target
 from watchnext.generation.popular import static_ids
 from watchnext.generation.static import STATIC
+from watchnext.generation.titles import VIDEOS
 from watchnext.models.config import RankerConfig, TowerConfig
 from watchnext.models.ranker import Ranker
 from watchnext.models.towers import TwoTower
 
 VOCABULARIES: Final = "vocabularies.json"
-VIDEOS: Final = "videos.safetensors"
 VECTORS: Final = "vectors.safetensors"
 PROBES: Final = "probes.json"
 POPULAR: Final = "popular.json"
