@@ -26,9 +26,8 @@ from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import LOG_OFFSET, LOG_PARTITION, read_archive
 from watchnext.stream.batch import batch_fold
 from watchnext.stream.lag import wait_until_caught_up
-from watchnext.stream.materializer import INPUT_TOPICS
 from watchnext.stream.producer import EventProducer
-from watchnext.stream.topics import ensure_topics
+from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
 
 EVENTS = 50_000
 SESSION_MS = 2_000

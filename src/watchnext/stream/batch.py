@@ -12,7 +12,8 @@ from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow
 from watchnext.settings import Settings
 from watchnext.stream.archive import LOG_PARTITION, events_of, read_archive
 from watchnext.stream.folds import Position, VideoFacts
-from watchnext.stream.materializer import INPUT_TOPICS, fold, late_ms
+from watchnext.stream.materializer import fold, late_ms
+from watchnext.stream.topics import INPUT_TOPICS
 
 
 def batch_fold(settings: Settings) -> dict[View, dict[str, FeatureRow]]:

@@ -11,7 +11,7 @@ from watchnext.contracts.names import Topic
 from watchnext.errors import ServerError
 from watchnext.settings import Settings
 from watchnext.stream.client import reading
-from watchnext.stream.materializer import INPUT_TOPICS
+from watchnext.stream.topics import INPUT_TOPICS
 
 _LOOK_EVERY_S: Final = 0.5
 

@@ -8,7 +8,7 @@ any number of times: the offline part is a redo log (`finish`). `docs/adr/0010-s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -24,8 +24,6 @@ from watchnext.stream.counters import delta_of, fold_catalog, fold_delta
 from watchnext.stream.folds import Catalog, Position, fold_event
 from watchnext.stream.producer import EventProducer
 from watchnext.stream.rowcache import RowCache
-
-INPUT_TOPICS: Final = tuple(ROW_OF_TOPIC)  # what the group consumes, one view each
 
 _log = structlog.get_logger(__name__)
 

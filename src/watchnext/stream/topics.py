@@ -12,9 +12,12 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from watchnext.contracts.names import COMPACTED_TOPICS, Topic
+from watchnext.contracts.rows import ROW_OF_TOPIC
 from watchnext.errors import ConfigError, ServerError
 from watchnext.settings import Settings
 from watchnext.stream.client import connection
+
+INPUT_TOPICS: Final = tuple(ROW_OF_TOPIC)  # what the group consumes, one view each
 
 _RETRY_S: Final = 0.2
 

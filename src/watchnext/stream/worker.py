@@ -31,10 +31,10 @@ from watchnext.stream.archive import Batch, EventArchive
 from watchnext.stream.catalogue import CatalogueFollower
 from watchnext.stream.client import reading
 from watchnext.stream.heartbeat import Heartbeat
-from watchnext.stream.materializer import INPUT_TOPICS, Materializer
+from watchnext.stream.materializer import Materializer
 from watchnext.stream.messages import dead_letter, read_message
 from watchnext.stream.producer import EventProducer
-from watchnext.stream.topics import ensure_topics
+from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
 
 _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 250  # together with the size below: few parts when events trickle, no wait when they pour
