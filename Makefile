@@ -51,4 +51,4 @@ schemas: setup  ## Write the JSON Schemas of the events into docs/schemas
 
 clean:  ## Stop the servers; remove the environment and all local state
 	@if [ -x $(BIN)/watchnext ]; then $(BIN)/watchnext down; fi
-	rm -rf .venv .watchnext
+	rm -rf .venv .watchnext .watchnext-*

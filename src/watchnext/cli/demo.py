@@ -16,7 +16,7 @@ from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_ta
 from watchnext.cli.recommend import as_json, footer, print_answer, titles_of
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
-from watchnext.errors import ServerError
+from watchnext.errors import ServerError, UsageError
 from watchnext.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -45,20 +45,22 @@ def demo(
     settings = load_settings()
     steps: dict[str, float] = {}
     RecommendRequest(user_id=user or "-", k=k).check()
-    put_aside = homes.take_home(settings, data)
+    with _step("data", steps, json):
+        dataset = open_once(settings, data, data_path, user)
+    put_aside = homes.take_home(settings, data, data_path)
     if put_aside:
         note(f"the demo of {put_aside} is put aside; `watchnext demo --data {put_aside}` takes it back")
     with _step("servers", steps, json):
         supervisor.up(settings, progress=lambda name, event: note(f"{name}: {event}"))
     with _step("events", steps, json):
-        dataset = _replay_once(settings, data, data_path)
+        if dataset is not None:
+            _replay_once(settings, dataset)
     with _step("features", steps, json):
         _catch_up(settings)
     with _step("training", steps, json):
         metrics = _train_once(settings)
     with _step("serving", steps, json):
-        user = user or _someone(settings, dataset)
-        request = RecommendRequest(user_id=user, k=k)
+        request = RecommendRequest(user_id=user or _someone(settings, data, dataset), k=k)
         by_graph = _when_live(settings, request)
         by_grpc = client.ask_grpc(settings, request)
     if json:
@@ -84,18 +86,43 @@ def _step(name: str, steps: dict[str, float], quiet: bool) -> Iterator[None]:
         say(f"{steps[name]:6.1f} s  {name}")
 
 
-def _replay_once(settings: Settings, data: str, path: Path | None) -> "Dataset":
-    """Send the data set, unless a replay of all of it was finished; returns the data set."""
+def open_once(settings: Settings, data: str, path: Path | None, user: str) -> "Dataset | None":
+    """The data set; none where an earlier demo sent all of it and knows whom to show.
+
+    It is read before the home changes hands: what is wrong with it must stop no server.
+
+    Raises:
+        UsageError: there is no such data set, or the demo of it has the files of another folder.
+        DataError, PrerequisiteError: it cannot be read or fetched.
+    """
+    from watchnext.data import check_name, open_dataset
+    from watchnext.data.replay import recorded_shift
+    from watchnext.local import homes
+
+    check_name(data)
+    place = homes.place_of(settings.home.absolute(), data)
+    mark = homes.mark_of(place) or homes.Mark(data)
+    shift = recorded_shift(place, data)
+    if shift is not None and path is not None and str(path.absolute()) != mark.path:
+        raise UsageError(
+            f"{path} came, and {place} holds the {data} of {mark.path or 'no named folder'}: leave the path out to "
+            "see that, or set WATCHNEXT_HOME to another folder"
+        )
+    if shift is not None and shift.finished_at_ms and (user or mark.user):
+        return None
+    note(f"reading {data}")
+    named = path or (Path(mark.path) if mark.path else None)
+    return open_dataset(data, named, settings.model_copy(update={"home": place}), clock=SystemClock())
+
+
+def _replay_once(settings: Settings, dataset: "Dataset") -> None:
+    """Send the data set, unless a replay of all of it was finished."""
     from watchnext.cli.replay import send
-    from watchnext.data import open_dataset
     from watchnext.data.replay import recorded_shift
 
-    clock = SystemClock()
-    dataset = open_dataset(data, path, settings, clock=clock)
-    shift = recorded_shift(settings.home, data)
+    shift = recorded_shift(settings.home, dataset.name)
     if shift is None or not shift.finished_at_ms:
-        send(settings, dataset, clock)
-    return dataset
+        send(settings, dataset, SystemClock())
 
 
 def _catch_up(settings: Settings) -> None:
@@ -129,13 +156,19 @@ def _train_once(settings: Settings) -> dict[str, float]:
     return dict(store.manifest(store.live().generation).metrics)
 
 
-def _someone(settings: Settings, dataset: "Dataset") -> str:
-    """The user among the first of the data set whose number of watches is nearest to WANTED_WATCHES."""
+def _someone(settings: Settings, data: str, dataset: "Dataset | None") -> str:
+    """Whom an earlier demo showed; else the user whose number of watches is nearest to WANTED_WATCHES, who is noted."""
+    from watchnext.local import homes
     from watchnext.store.rows import FeatureStoreRows
 
+    mark = homes.mark_of(settings.home) or homes.Mark(data)
+    if mark.user or dataset is None:  # it is opened where nobody was chosen yet
+        return mark.user
     users = [profile.user_id for profile in itertools.islice(dataset.profiles(), LOOKED_AT)]
     rows = FeatureStoreRows.open(settings).read_users(users)
-    return min(users, key=lambda user: abs(rows.get(user, {}).get("watches", 0) - WANTED_WATCHES))
+    chosen = min(users, key=lambda user: abs(rows.get(user, {}).get("watches", 0) - WANTED_WATCHES))
+    homes.note_user(settings.home, data, chosen)
+    return chosen
 
 
 def _when_live(settings: Settings, request: RecommendRequest) -> RecommendAnswer:

@@ -43,12 +43,21 @@ def open_dataset(
         DataError: its files cannot be read.
         PrerequisiteError: MovieLens could not be fetched.
     """
+    check_name(name)
     if name == movielens.NAME:
         return MovieLens(path or fetch_movielens(settings), clock=clock, users=users)
     if name == kuairand.NAME:
         return KuaiRand(path or settings.shared / "data" / "kuairand-pure", clock=clock, users=users)
-    if name == simulator.NAME:
-        if path is not None:
-            raise UsageError(f"the simulator reads no files, and {path} came as its path: leave --path out")
-        return Simulator(WorldConfig(users=users) if users else WorldConfig(), days=days)
-    raise UsageError(f"no data set is called {name!r}; there are {', '.join(DATASETS)}")
+    if path is not None:
+        raise UsageError(f"the simulator reads no files, and {path} came as its path: leave --path out")
+    return Simulator(WorldConfig(users=users) if users else WorldConfig(), days=days)
+
+
+def check_name(name: str) -> None:
+    """Return if there is a data set of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in DATASETS:
+        raise UsageError(f"no data set is called {name!r}; there are {', '.join(DATASETS)}")

@@ -5,6 +5,7 @@ PosixPath('.watchnext-kuairand')
 """
 
 import json
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,46 +16,87 @@ from watchnext.settings import Settings
 _MARK: Final = "demo.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a demo's home says of itself."""
+
+    data: str  # name of the data set
+    path: str = ""  # folder of its files; empty where none was named
+    user: str = ""  # who is shown; empty before the first demo came so far
+
+
 def aside(home: Path, data: str) -> Path:
     """Where the home of the data set `data` lies while another one is in its place."""
     return home.with_name(f"{home.name}-{data}")
 
 
-def data_of(home: Path) -> str:
-    """The data set whose demo `home` holds, or the empty string.
+def place_of(home: Path, data: str) -> Path:
+    """Where the home of `data` lies now, or will be made: `home`, or aside of it."""
+    held = mark_of(home)
+    here = held.data == data if held else not aside(home, data).exists()
+    return home if here else aside(home, data)
+
+
+def mark_of(home: Path) -> Mark | None:
+    """The mark of the demo that `home` holds; none where it holds no demo.
 
     Raises:
         DataError: its mark cannot be read.
     """
     mark = home / _MARK
     if not mark.exists():
-        return ""
+        return None
     try:
-        return str(json.loads(mark.read_text())["data"])
-    except (ValueError, KeyError, TypeError) as error:
+        return Mark(**json.loads(mark.read_text()))
+    except (ValueError, TypeError) as error:
         raise DataError(f"{mark}: cannot be read ({error}); `make clean` starts anew") from error
 
 
-def take_home(settings: Settings, data: str) -> str:
+def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
     """Make `settings.home` the home of the data set `data`; returns the data set that was put aside, if any.
 
+    Args:
+        settings: name the home.
+        data: the data set.
+        path: folder of its files, noted where one is named.
+
     Raises:
-        DataError: the home holds events that no demo brought, or a mark that cannot be read.
+        DataError: the home holds events that no demo brought or a mark that cannot be read, or a folder is in the way.
     """
     home = settings.home.absolute()
-    held = data_of(home)
-    if not held and (home / "archive").exists():
+    held = mark_of(home)
+    if held is None and (home / "archive").exists():
         raise DataError(
             f"{home} holds events that `watchnext demo` did not bring: set WATCHNEXT_HOME to another folder, "
             "or remove this one with `make clean`"
         )
-    if held and held != data:
+    other = held.data if held and held.data != data else ""
+    if other:
         supervisor.down(settings)
-        home.rename(aside(home, held))
-    if aside(home, data).exists() and not (home / _MARK).exists():
-        if home.exists():
-            home.rmdir()
-        aside(home, data).rename(home)
+        _move(home, aside(home, other))
+    if aside(home, data).exists() and mark_of(home) is None:
+        _move(aside(home, data), home)
     home.mkdir(parents=True, exist_ok=True)
-    (home / _MARK).write_text(json.dumps({"data": data}))
-    return held if held != data else ""
+    mark = mark_of(home) or Mark(data)
+    _write(home, replace(mark, path=str(path.absolute())) if path else mark)
+    return other
+
+
+def note_user(home: Path, data: str, user: str) -> None:
+    """Keep who the demo of `data` in `home` shows, for the next one."""
+    _write(home, replace(mark_of(home) or Mark(data), user=user))
+
+
+def _write(home: Path, mark: Mark) -> None:
+    (home / _MARK).write_text(json.dumps(asdict(mark)))
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename `source`; an empty `target` gives way."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        raise DataError(
+            f"{source} cannot take the place of {target} ({error.strerror}): stop the servers there with "
+            f"`watchnext down` and remove {target}, or set WATCHNEXT_HOME to another folder"
+        ) from error

@@ -1,4 +1,12 @@
-from watchnext.cli.demo import side_by_side
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from watchnext.cli.demo import open_once, side_by_side
+from watchnext.settings import load_settings
 
 
 def test_contenders_stand_side_by_side():
@@ -13,3 +21,60 @@ def test_contenders_stand_side_by_side():
         (["ranker", "video mean"], [["auc", "0.7500", "0.5000"]]),
         (["item cosine", "popular", "towers"], [["recall@50", "0.5000", "0.2500", "0.6250"]]),
     ]
+
+
+def home_of(folder: Path, *, data: str, path: str = "", user: str = "", sent: bool = True) -> Path:
+    """A home as a demo of `data` leaves it."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "demo.json").write_text(json.dumps({"data": data, "path": path, "user": user}))
+    shift = {"days": 3, "fixed_at_ms": 1, "events": 100, "finished_at_ms": 2 if sent else 0}
+    (home / "replay.json").write_text(json.dumps({data: shift}))
+    return home
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--data", "movielen"], 2, "no data set is called 'movielen'; there are movielens, kuairand, simulator"),
+        (["--data", "../movielens"], 2, "no data set is called '../movielens'"),
+        (["--data", "kuairand"], 1, "no KuaiRand-Pure here"),
+        (["--data", "kuairand", "--data-path", "/nowhere"], 1, "no KuaiRand-Pure here"),
+        (["--data-path", "/nowhere"], 2, "/nowhere came, and "),
+        (["-k", "0"], 2, "k = 0 came; wanted 1 to 500"),
+    ],
+)
+def test_a_data_set_that_is_not_there_moves_no_home(tmp_path: Path, arguments: list[str], code: int, message: str):
+    home = home_of(tmp_path, data="movielens")
+    before = sorted(tmp_path.rglob("*"))
+    watchnext = [str(Path(sys.executable).parent / "watchnext"), "--set", f"home={home}", "--set", f"shared={tmp_path}"]
+
+    run = subprocess.run([*watchnext, "demo", *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+    assert run.returncode == code
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_files_of_a_finished_demo_are_not_read_again(tmp_path: Path):
+    home = home_of(tmp_path, data="movielens", path=str(tmp_path / "removed since"), user="8")
+
+    assert open_once(load_settings(home=home), "movielens", None, user="") is None
+    assert open_once(load_settings(home=home), "movielens", tmp_path / "removed since", user="") is None
+
+
+def test_a_demo_that_was_cut_short_is_opened_again(tmp_path: Path):
+    home = home_of(tmp_path, data="simulator", sent=False)
+
+    dataset = open_once(load_settings(home=home), "simulator", None, user="u1")
+
+    assert dataset is not None
+    assert dataset.name == "simulator"
+
+
+def test_the_lag_is_asked_for_without_feast():
+    code = "import sys, watchnext.stream.lag; print(sorted({'feast', 'pandas', 'torch'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[]"
