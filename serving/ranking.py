@@ -6,7 +6,7 @@
 from typing import Any
 
 from kserve import Model
-from kserve.errors import InvalidInput
+from kserve.errors import InferenceError
 
 from serving.kserve_server import run
 from serving.logs import configure_logs
@@ -14,7 +14,7 @@ from watchnext.clock import SystemClock
 from watchnext.contracts.api import encode
 from watchnext.contracts.envelope import convert
 from watchnext.contracts.names import MODEL_RANKER
-from watchnext.errors import RequestError
+from watchnext.errors import EnvelopeError
 from watchnext.recommend.ranking import Guard, TorchServe
 from watchnext.settings import Settings, load_settings
 
@@ -29,13 +29,17 @@ class RankingModel(Model):
     async def predict(
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> bytes:
-        """The answer's JSON."""
+        """The answer's JSON.
+
+        Raises:
+            InferenceError: HTTP 500, the gateway's `graph` rung: what retrieval sent is no fault of the caller.
+        """
         if response_headers is not None:
             response_headers["content-type"] = "application/json"
         try:
             return encode(await self._guard.answer(convert(payload)))
-        except RequestError as error:
-            raise InvalidInput(str(error)) from error
+        except EnvelopeError as error:
+            raise InferenceError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ WatchnextError                 exit 1
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
 ├── UnavailableError           a backend of the request path gave no result in time
+├── EnvelopeError              the ranking step cannot read what the retrieval step sent (HTTP 500 of the step)
 ├── RankerError                the ranker is down, late, or has another generation
 ├── GraphError                 the inference graph is down, late, or sent no answer
 ├── GatewayError               the gateway is down, or refused for a reason of its own
@@ -84,6 +85,10 @@ class GateError(WatchnextError):
 
 class UnavailableError(WatchnextError):
     """A backend of the request path gave no result: not asked, late, or failed; the message says which."""
+
+
+class EnvelopeError(WatchnextError):
+    """The ranking step cannot read what the retrieval step sent: never the caller's fault."""
 
 
 class RankerError(WatchnextError):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchnext.contracts.names import SCHEMA_VERSION
-from watchnext.errors import RequestError
+from watchnext.errors import EnvelopeError
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
         """`row`, `score` and `sources` as arrays `[candidates]`.
 
         Raises:
-            RequestError: a column is not base64 or has another length than `video_ids`.
+            EnvelopeError: a column is not base64 or has another length than `video_ids`.
         """
         columns = {
             "row": _array(self.row, "<i4"),
@@ -47,7 +47,7 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
         }
         for name, column in columns.items():
             if len(column) != len(self.video_ids):
-                raise RequestError(
+                raise EnvelopeError(
                     f"envelope column {name} has {len(column)} entries for {len(self.video_ids)} candidates"
                 )
         return columns
@@ -83,7 +83,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         """The packed user state.
 
         Raises:
-            RequestError: `state` is not base64.
+            EnvelopeError: `state` is not base64.
         """
         return _bytes(self.state)
 
@@ -101,12 +101,12 @@ def decode(body: bytes) -> Envelope:
     """The envelope in a body.
 
     Raises:
-        RequestError: not JSON, not an envelope, or of another version.
+        EnvelopeError: not JSON, not an envelope, or of another version.
     """
     try:
         envelope = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"the ranking step wants the retrieval step's envelope: {error}") from error
+        raise EnvelopeError(f"the ranking step wants the retrieval step's envelope: {error}") from error
     return _checked(envelope)
 
 
@@ -114,18 +114,18 @@ def convert(payload: Any) -> Envelope:
     """The envelope in parsed JSON.
 
     Raises:
-        RequestError: not an envelope, or of another version.
+        EnvelopeError: not an envelope, or of another version.
     """
     try:
         envelope = msgspec.convert(payload, Envelope)
     except msgspec.ValidationError as error:
-        raise RequestError(f"the ranking step wants the retrieval step's envelope: {error}") from error
+        raise EnvelopeError(f"the ranking step wants the retrieval step's envelope: {error}") from error
     return _checked(envelope)
 
 
 def _checked(envelope: Envelope) -> Envelope:
     if envelope.schema_version != SCHEMA_VERSION:
-        raise RequestError(
+        raise EnvelopeError(
             f"an envelope of version {envelope.schema_version} came; this ranker reads {SCHEMA_VERSION}: "
             "roll out retrieval and ranking from one release"
         )
@@ -140,11 +140,11 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise RequestError(f"the envelope carries text that is not base64: {error}") from error
+        raise EnvelopeError(f"the envelope carries text that is not base64: {error}") from error
 
 
 def _array(text: str, dtype: str) -> NDArray[Any]:
     data = _bytes(text)
     if len(data) % 4:
-        raise RequestError(f"an envelope column has {len(data)} bytes; wanted a multiple of 4")
+        raise EnvelopeError(f"an envelope column has {len(data)} bytes; wanted a multiple of 4")
     return np.frombuffer(data, dtype=dtype)

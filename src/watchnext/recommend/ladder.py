@@ -15,7 +15,7 @@ def in_retrieval_order(envelope: Envelope, *, lost: Sequence[Degraded] = ()) -> 
     """The first k candidates as retrieval sent them, without expected seconds.
 
     Raises:
-        RequestError: the envelope's columns cannot be read.
+        EnvelopeError: the envelope's columns cannot be read.
     """
     columns = envelope.candidates.columns()
     items = []

@@ -20,7 +20,7 @@ from watchnext.clock import Clock
 from watchnext.contracts.api import RecommendAnswer, RecommendedVideo
 from watchnext.contracts.envelope import Envelope
 from watchnext.contracts.names import MODEL_RANKER, Degraded, ranker_version, source_labels
-from watchnext.errors import RankerError, RequestError
+from watchnext.errors import EnvelopeError, RankerError
 from watchnext.features.codec import pack, unpack
 from watchnext.recommend.breaker import Breaker
 from watchnext.recommend.explain import explanation_of, why_not_ranked
@@ -98,7 +98,7 @@ class Guard:
         """The ranked list, or the retrieval order where the ranker is down, late, or of another generation.
 
         Raises:
-            RequestError: the envelope's columns or state cannot be read.
+            EnvelopeError: the envelope's columns or state cannot be read.
         """
         started = time.perf_counter()
         if not envelope.rankable or not envelope.candidates.video_ids:
@@ -151,7 +151,7 @@ def _payload(envelope: Envelope, columns: dict[str, NDArray[Any]]) -> bytes:
     try:
         _, user = unpack(envelope.state_bytes())
     except ValueError as error:
-        raise RequestError(f"the envelope's user state cannot be read: {error}") from error
+        raise EnvelopeError(f"the envelope's user state cannot be read: {error}") from error
     meta = {
         "request_id": envelope.request_id,
         "generation": envelope.generation,

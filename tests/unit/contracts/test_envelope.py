@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from watchnext.contracts import envelope
-from watchnext.errors import RequestError
+from watchnext.errors import EnvelopeError
 
 
 def an_envelope(**changes: object) -> envelope.Envelope:
@@ -39,13 +39,13 @@ def test_the_envelope_has_no_key_that_kserve_reads_as_its_own():
 def test_another_version_is_refused_with_the_mend():
     body = envelope.encode(an_envelope(schema_version=2))
 
-    with pytest.raises(RequestError, match="version 2 came; this ranker reads 1: roll out"):
+    with pytest.raises(EnvelopeError, match="version 2 came; this ranker reads 1: roll out"):
         envelope.decode(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"k":1}', b"\xff", b"[" * 100_000])
 def test_what_is_no_envelope_is_refused(body: bytes):
-    with pytest.raises(RequestError, match="wants the retrieval step's envelope"):
+    with pytest.raises(EnvelopeError, match="wants the retrieval step's envelope"):
         envelope.decode(body)
 
 
@@ -56,5 +56,5 @@ def test_what_is_no_envelope_is_refused(body: bytes):
 def test_a_torn_column_is_refused(column: str, message: str):
     candidates = envelope.Candidates(video_ids=["a", "b"], row=column, score=column, sources=column)
 
-    with pytest.raises(RequestError, match=message):
+    with pytest.raises(EnvelopeError, match=message):
         candidates.columns()

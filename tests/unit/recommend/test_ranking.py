@@ -9,7 +9,7 @@ from watchnext.clock import FixedClock
 from watchnext.contracts.api import RecommendAnswer
 from watchnext.contracts.envelope import Candidates, Envelope
 from watchnext.contracts.names import Source
-from watchnext.errors import RankerError, RequestError
+from watchnext.errors import EnvelopeError, RankerError
 from watchnext.features.codec import pack, unpack
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.recommend.ranking import Guard, Predictor
@@ -172,8 +172,8 @@ def test_a_list_that_is_not_to_be_ranked_keeps_its_order():
     assert (ids(found), found.degraded, scorer.asked) == (["a", "b", "c"], [], [])
 
 
-def test_an_unreadable_state_is_the_requests_fault():
-    with pytest.raises(RequestError, match="user state cannot be read"):
+def test_an_unreadable_state_is_no_fault_of_the_request():
+    with pytest.raises(EnvelopeError, match="user state cannot be read"):
         answer(Scorer(), envelope(state="AAAA"))
 
 
