@@ -22,6 +22,11 @@ Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000, description="epoch mill
 Seconds = Annotated[float, Meta(ge=0, le=604_800, description="seconds, a week at most")]
 Text = Annotated[str, Meta(max_length=2_000)]
 Word = Annotated[str, Meta(max_length=256)]
+# Every integer has bounds: JSON has none, and a column of the archive holds 64 bits.
+Place = Annotated[int, Meta(ge=0, le=1_000_000, description="place on a list, from 0")]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+EpochHour = Annotated[int, Meta(ge=0, le=1_139_568, description="epoch hours, before 2100")]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +98,7 @@ class ImpressionEvent(UserEvent, frozen=True, kw_only=True):
     event_id: Id
     request_id: Id
     video_id: Id
-    position: Annotated[int, Meta(ge=0)]
+    position: Place
     shown_at: Millis
     surface: Word = ""
 
@@ -107,7 +112,7 @@ class ServedItem(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a served list. `features` is the ranker's feature vector, base64 of little-endian float32."""
 
     video_id: Id
-    position: Annotated[int, Meta(ge=0)]
+    position: Place
     sources: list[str]
     scores: list[float] = []  # one a source that scores, in the order of `sources`
     expected_seconds: float | None = None
@@ -123,7 +128,7 @@ class ServedEvent(UserEvent, frozen=True, kw_only=True):
     device: Word = ""
     country: Word = ""
     generation: str = ""
-    overlay: int = 0
+    overlay: Count = 0
     arm: str = ""
     degraded: list[str] = []
     items: list[ServedItem]
@@ -184,12 +189,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that could not be used: its bytes (base64), where it stood, and why."""
 
     topic: str
-    partition: int
-    offset: int
+    partition: Count
+    offset: Offset
     error: str
     key: str = ""  # base64
     value: str = ""  # base64; cut to what a message may carry, see `value_bytes`
-    value_bytes: int = 0
+    value_bytes: Count = 0
 
 
 class VideoDelta(Event, frozen=True, kw_only=True):
@@ -197,14 +202,14 @@ class VideoDelta(Event, frozen=True, kw_only=True):
 
     video_id: Id
     topic: Word
-    partition: int
-    offset: int
-    hour: int  # epoch hours of the event's available time
+    partition: Count
+    offset: Offset
+    hour: EpochHour  # of the event's available time
     available_at: Millis
-    impressions: int = 0
-    clicks: int = 0
-    watches: int = 0
-    watch_ms: int = 0
+    impressions: Count = 0
+    clicks: Count = 0
+    watches: Count = 0
+    watch_ms: Count = 0
 
     @property
     def key(self) -> str:

@@ -63,6 +63,38 @@ def test_nonsense_is_an_event_error(value: bytes | None):
         events.decode(Topic.WATCH, value)
 
 
+IMPRESSION = '{"event_id":"e","request_id":"r","user_id":"u","video_id":"v","position":%s,"shown_at":1}'
+SERVED = '{"request_id":"r","user_id":"u","served_at":1,"overlay":%s,"items":[]}'
+LINE = '{"request_id":"r","user_id":"u","served_at":1,"items":[{"video_id":"v","position":%s,"sources":[]}]}'
+DELTA = '{"video_id":"v","topic":"watch-events","partition":1,"offset":%s,"hour":1,"available_at":1}'
+COUNTED = '{"video_id":"v","topic":"t","partition":1,"offset":1,"hour":1,"available_at":1,"watches":%s}'
+
+
+@pytest.mark.parametrize(
+    ("topic", "message", "largest"),
+    [
+        (Topic.IMPRESSION, IMPRESSION, 1_000_000),
+        (Topic.SERVED, SERVED, 2_147_483_647),
+        (Topic.SERVED, LINE, 1_000_000),
+        (Topic.VIDEO_DELTAS, DELTA, 9_223_372_036_854_775_807),
+        (Topic.VIDEO_DELTAS, COUNTED, 2_147_483_647),
+    ],
+)
+def test_an_integer_that_fits_no_archive_column_is_refused(topic: Topic, message: str, largest: int):
+    assert events.decode(topic, (message % largest).encode())
+    for number in (largest + 1, 10**26, -1, -(10**26)):
+        with pytest.raises(EventError, match=f"{topic.value}: "):
+            events.decode(topic, (message % number).encode())
+
+
+@pytest.mark.parametrize("topic", events.EVENT_OF_TOPIC)
+def test_every_integer_of_an_event_has_bounds(topic: Topic):
+    schemas = [field for kind in events.json_schema(topic)["$defs"].values() for field in kind["properties"].values()]
+    integers = [one for field in schemas for one in field.get("anyOf", [field]) if one.get("type") == "integer"]
+
+    assert all({"minimum", "maximum"} <= set(one) for one in integers), integers
+
+
 @pytest.mark.parametrize("topic", events.EVENT_OF_TOPIC)
 def test_every_topic_has_a_schema_with_required_fields(topic: Topic):
     schema = events.json_schema(topic)
