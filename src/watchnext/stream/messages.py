@@ -38,15 +38,20 @@ def read_message(
     return event
 
 
+def letter_key(record: Any) -> bytes | None:
+    """The Kafka key of the letter about a `ConsumerRecord`: the record's own, cut to what a letter may carry."""
+    return None if record.key is None else bytes(record.key[:_LETTER_KEY_BYTES])
+
+
 def dead_letter(record: Any, error: EventError) -> DeadLetter:
     """The letter about a `ConsumerRecord`; a value that is too long to carry is cut, `value_bytes` tells its size."""
-    value, key = record.value or b"", record.key or b""
+    value = record.value or b""
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         error=str(error)[:2_000],
-        key=base64.b64encode(key[:_LETTER_KEY_BYTES]).decode(),
+        key=base64.b64encode(letter_key(record) or b"").decode(),
         value=base64.b64encode(value[:_LETTER_BYTES]).decode(),
         value_bytes=len(value),
     )

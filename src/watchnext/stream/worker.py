@@ -32,7 +32,7 @@ from watchnext.stream.catalogue import CatalogueFollower
 from watchnext.stream.client import reading
 from watchnext.stream.heartbeat import Heartbeat
 from watchnext.stream.materializer import Materializer
-from watchnext.stream.messages import dead_letter, read_message
+from watchnext.stream.messages import dead_letter, letter_key, read_message
 from watchnext.stream.producer import EventProducer
 from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
 
@@ -175,7 +175,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                     )
                 except EventError as error:
                     bad += 1
-                    self._producer.send_raw(Topic.DEAD_LETTERS, record.key, encode(dead_letter(record, error)))
+                    self._producer.send_raw(Topic.DEAD_LETTERS, letter_key(record), encode(dead_letter(record, error)))
                     _log.warning(
                         "dead_letter",
                         topic=tp.topic,

@@ -1,4 +1,5 @@
 import pytest
+from kafka import codec
 
 from watchnext.contracts.names import Topic
 from watchnext.settings import Settings
@@ -36,6 +37,13 @@ def test_reading_overrides_the_defaults_that_lose_data() -> None:
     assert arguments["enable_auto_commit"] is False
     assert arguments["auto_offset_reset"] == "earliest"
     assert arguments["isolation_level"] == "read_committed"
+
+
+def test_each_codec_that_an_application_may_compress_with_can_be_read() -> None:
+    assert codec.has_gzip()
+    assert codec.has_lz4()
+    assert codec.has_zstd()
+    assert codec.snappy_decode(b"\x03\x08abc") == b"abc"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from watchnext.contracts.events import SearchEvent
 from watchnext.contracts.names import Topic
 from watchnext.errors import EventError
-from watchnext.stream.messages import dead_letter, read_message
+from watchnext.stream.messages import dead_letter, letter_key, read_message
 
 GOOD = b'{"event_id":"e","user_id":"u","query":"cats","searched_at":1000}'
 
@@ -68,11 +68,15 @@ def test_a_dead_letter_has_the_position_the_bytes_and_the_error() -> None:
 
 
 def test_a_dead_letter_of_a_huge_message_fits_into_one() -> None:
-    letter = dead_letter(record(b"k" * 100_000, b"x" * 10_000_000), EventError("e" * 100_000))
+    huge = record(b"k" * 500_000, b"x" * 10_000_000)
+    letter, key = dead_letter(huge, EventError("e" * 100_000)), letter_key(huge)
     assert letter.value_bytes == 10_000_000
-    assert len(letter.value) + len(letter.key) + len(letter.error) < 900_000
+    assert key == b"k" * 10_000
+    assert len(key) + len(letter.value) + len(letter.key) + len(letter.error) < 900_000
 
 
 def test_a_dead_letter_of_nothing() -> None:
     letter = dead_letter(record(None, None), EventError("empty"))
     assert (letter.key, letter.value, letter.value_bytes) == ("", "", 0)
+    assert letter_key(record(None, None)) is None
+    assert letter_key(record(b"", None)) == b""
