@@ -1,6 +1,7 @@
 """`watchnext explain`: why videos stand where they stand in a user's list, or why one does not."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 import typer
 
@@ -24,7 +25,19 @@ from watchnext.settings import load_settings
 
 app = typer.Typer()
 
-SHOWN_CONTRIBUTIONS = 3
+SHOWN_CONTRIBUTIONS: Final = 3
+COLUMNS: Final = (
+    "#",
+    "video",
+    "expected watch",
+    "long view",
+    "sources",
+    "score",
+    "retrieved",
+    "nearest watched",
+    "raised and lowered by",
+    "demoted",
+)
 
 
 @app.command()
@@ -42,7 +55,10 @@ def explain(
     graph: GraphFlag = False,
     json: JsonFlag = False,
 ) -> None:
-    """Sources, nearest watched video, expected seconds, what raised and what lowered it; and why not."""
+    """Sources, scores, nearest watched video, expected seconds, what raised and lowered it; and why not.
+
+    Of videos that are named, all features too.
+    """
     settings = load_settings()
     asked = video or []
     request = RecommendRequest(
@@ -62,29 +78,48 @@ def explain(
     titles = titles_of(settings, answer)
     items = [item for item in answer.items if not asked or item.video_id in asked]
     if items:
-        print_table(
-            ("#", "video", "expected watch", "sources", "nearest watched", "raised and lowered by", "demoted"),
-            (_line(item, titles) for item in items),
-            title=f"Why user {answer.user_id} gets them",
-        )
+        print_table(COLUMNS, (line(item, titles) for item in items), title=f"Why user {answer.user_id} gets them")
+    for item in items if asked else ():
+        say("")
+        print_table(("feature", "value", "log e pull"), features(item), title=_named(item.video_id, titles))
+    listed = {item.video_id for item in items}
     for video_id, stage in answer.why_not.items():
-        say(f"{_named(video_id, titles)}: {stage}")
+        if video_id not in listed:
+            say(f"{_named(video_id, titles)}: {stage}")
     say(footer(answer))
-    next_step(f"`watchnext explain {user} VIDEO` tells why a video is not in the list")
+    next_step(f"`watchnext explain {user} VIDEO` tells a video's features, or why it is not in the list")
 
 
-def _line(item: RecommendedVideo, titles: dict[str, str]) -> tuple[object, ...]:
+def line(item: RecommendedVideo, titles: dict[str, str]) -> tuple[object, ...]:
+    """The cells of COLUMNS; what only the ranker tells is a dash or empty where it did not score."""
     why = item.explanation
     pulls = list(why.contributions.items())[:SHOWN_CONTRIBUTIONS] if why else []
     return (
         item.position + 1,
         _named(item.video_id, titles),
         seconds(item.expected_seconds),
+        "–" if why is None or why.long_view_probability is None else f"{why.long_view_probability:.0%}",
         ", ".join(item.sources),
+        f"{item.score:.3f}",
+        why.retrieval_position + 1 if why else "–",
         _named(why.nearest_watched, titles) if why else "",
         ", ".join(f"{name} {pull:+.2f}" for name, pull in pulls),
         "; ".join(why.demotions) if why else "",
     )
+
+
+def features(item: RecommendedVideo) -> Iterator[tuple[str, str, str]]:
+    """Each feature of the ranker with its value and its pull on the logarithm of the expected seconds.
+
+    The largest pulls come first; those that the answer does not tell are smaller and stay empty.
+    """
+    why = item.explanation
+    if why is None:
+        return
+    for name in [*why.contributions, *(name for name in why.features if name not in why.contributions)]:
+        pull = why.contributions.get(name)
+        value = why.features.get(name)
+        yield name, "" if value is None else f"{value:g}", "" if pull is None else f"{pull:+.2f}"
 
 
 def _named(video_id: str, titles: dict[str, str]) -> str:
