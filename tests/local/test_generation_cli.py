@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tests.local.milvus_server import MilvusServer
 from tests.unit.generation.world import VIDEOS, parts
-from watchnext.cli.generation import app
+from watchnext.cli.main import app
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.generation.build import build_generation
 from watchnext.generation.store import GenerationStore
@@ -35,7 +35,7 @@ def store(server: MilvusServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def run(*words: str) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    result = CliRunner().invoke(app, ["generation", *words], catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
 

@@ -1,12 +1,9 @@
 """`watchnext generation list | show | publish | rollback`: what was built, what is live, and moving the pointer."""
 
-import logging
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import structlog
 import typer
 
 from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, say
@@ -26,10 +23,6 @@ Overlay = Annotated[int, typer.Option(min=0, help="Overlay of the generation; 0 
 @app.callback(invoke_without_command=True)
 def default(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Without a sub-command: list."""
-    structlog.configure(  # standard output is the answer's
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
     if context.invoked_subcommand is None:
         list_generations(as_json)
 

@@ -4,7 +4,6 @@ The pipelines are adapters, which the package never imports: they run as `python
 of this process, with all their output in a log file.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
 from watchnext.errors import GateError, WatchnextError
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings, load_settings
@@ -39,7 +39,7 @@ class Pipeline(StrEnum):
 @app.command()
 def run(
     pipeline: Annotated[Pipeline, typer.Argument(help="train, or refresh_index")] = Pipeline.TRAIN,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run a pipeline on this machine, to its end."""
     settings = load_settings()
@@ -50,26 +50,32 @@ def run(
     seconds = round(time.monotonic() - began, 1)
     metrics = store.manifest(live.generation).metrics
     if as_json:
-        print(json.dumps({"pipeline": pipeline.value, "seconds": seconds, "live": str(live), "metrics": metrics}))
+        print_json({"pipeline": pipeline.value, "seconds": seconds, "live": str(live), "metrics": metrics})
         return
-    print(f"{pipeline.value}: generation {live.generation} overlay {live.overlay} is live ({seconds} s)")
-    for name, value in metrics.items():
-        print(f"  {name:<40} {value:.4f}")
-    print("next: watchnext recommend USER")
+    say(f"{pipeline.value}: generation {live.generation} overlay {live.overlay} is live ({seconds} s)")
+    print_table(("metric", ""), ((name, f"{value:.4f}") for name, value in metrics.items()))
+    next_step("watchnext recommend USER")
 
 
 @app.command("compile")
 def compile_pipelines(
-    to: Annotated[Path | None, typer.Option(help="folder; default pipelines/compiled of this checkout")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder; default: pipelines/compiled of this checkout.")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Compile the pipelines to YAML, for the Kubeflow UI or `kfp run create`."""
     folder = ["--to", str(to)] if to else []
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.compile", *folder], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "pipelines.compile", *folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise WatchnextError(f"pipelines.compile failed: {done.stderr.strip().splitlines()[-1]}")
-    print(done.stdout, end="")
+        said = done.stderr.strip().splitlines() or [f"exit {done.returncode} without a word"]
+        raise WatchnextError(f"pipelines.compile failed: {said[-1]}")
+    files = done.stdout.splitlines()
+    if as_json:
+        print_json({"compiled": files})
+        return
+    for file in files:
+        say(file)
+    next_step(f"kfp run create -e EXPERIMENT -f {files[0]}, or upload it in the Kubeflow UI")
 
 
 def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console) -> None:
