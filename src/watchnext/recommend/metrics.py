@@ -11,5 +11,8 @@ ANSWER_SECONDS: Final = Histogram("watchnext_answer_seconds", "time to an answer
 DEGRADED: Final = Counter("watchnext_degraded", "answers that had to do without a part", ["part"])
 IN_FLIGHT: Final = Gauge("watchnext_in_flight", "requests in flight")
 SHED: Final = Counter("watchnext_shed", "requests refused because too many were in flight")
-SERVED_WRITTEN: Final = Counter("watchnext_served_written", "served lists handed to Kafka's client")
+SERVED_WRITTEN: Final = Counter("watchnext_served_written", "served lists that Kafka acknowledged")
 SERVED_DROPPED: Final = Counter("watchnext_served_dropped", "served lists lost because Kafka was away")
+IMPRESSIONS_DROPPED: Final = Counter(
+    "watchnext_impressions_dropped", "stand-in impressions lost because Kafka was away"
+)

@@ -1,13 +1,14 @@
 """Served lists on their way to Kafka, without an answer ever waiting for them.
 
-A bounded queue and one thread. While Kafka is down, what does not fit is dropped: counted in
-`watchnext_served_dropped_total` and logged once a period, never an error of the request.
+A bounded queue and one thread. While Kafka is down, what does not fit or is not acknowledged in time is dropped: each
+list is counted in `watchnext_served_dropped_total`, logged once a period, and never an error of the request.
 """
 
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -15,7 +16,7 @@ import structlog
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
 from watchnext.contracts.names import Source, Topic
-from watchnext.recommend.metrics import SERVED_DROPPED, SERVED_WRITTEN
+from watchnext.recommend.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 
 CAPACITY: Final = 2_000  # answers that wait while Kafka is away
 RETRY_SECONDS: Final = 1.0
@@ -26,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class Producer(Protocol):
     """What is needed of `stream.EventProducer`."""
 
-    def send(self, topic: Topic, event: Event) -> object:
-        """Queue an event for its topic."""
+    def send(self, topic: Topic, event: Event, *, delivered: Callable[[Exception | None], None]) -> object:
+        """Queue an event for its topic; `delivered` hears None once it is acknowledged, else the error."""
         ...
 
     def close(self) -> None:
@@ -94,7 +95,7 @@ class ServedLog:
         try:
             self._queue.put_nowait(served_event(request, answer))
         except queue.Full:
-            self._dropped("the queue is full")
+            self._dropped(Topic.SERVED, "the queue is full")
 
     def close(self, timeout_s: float = 5) -> None:
         """Write what is queued, for at most `timeout_s`."""
@@ -109,22 +110,33 @@ class ServedLog:
     def _run(self) -> None:
         producer: Producer | None = None
         while (event := self._queue.get()) is not None:
+            unsent = self._messages(event)
             try:
                 producer = producer or self._open_producer()
-                producer.send(Topic.SERVED, event)
-                if self._write_impressions:
-                    for impression in impressions(event):
-                        producer.send(Topic.IMPRESSION, impression)
-                SERVED_WRITTEN.inc()
+                while unsent:
+                    topic, message = unsent[0]
+                    producer.send(topic, message, delivered=partial(self._delivered, topic))
+                    del unsent[0]
             except Exception as error:  # Kafka's state is no business of an answer: counted, logged, tried again
-                self._dropped(f"{type(error).__name__}: {error}")
+                for topic, _ in unsent:
+                    self._delivered(topic, error)
                 self._closing.wait(RETRY_SECONDS)
         if producer is not None:
             producer.close()
 
-    def _dropped(self, reason: str) -> None:
-        SERVED_DROPPED.inc()
+    def _messages(self, event: ServedEvent) -> list[tuple[Topic, Event]]:
+        stand_ins = impressions(event) if self._write_impressions else ()
+        return [(Topic.SERVED, event), *((Topic.IMPRESSION, impression) for impression in stand_ins)]
+
+    def _delivered(self, topic: Topic, error: Exception | None) -> None:
+        if error is not None:
+            self._dropped(topic, f"{type(error).__name__}: {error}")
+        elif topic is Topic.SERVED:
+            SERVED_WRITTEN.inc()
+
+    def _dropped(self, topic: Topic, reason: str) -> None:
+        (SERVED_DROPPED if topic is Topic.SERVED else IMPRESSIONS_DROPPED).inc()
         now = time.monotonic()
         if now - self._logged_at > RETRY_SECONDS:
             self._logged_at = now
-            _log.error("served_event_dropped", reason=reason, topic=Topic.SERVED.value)
+            _log.error("served_event_dropped", reason=reason, topic=topic.value)

@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
@@ -21,6 +21,8 @@ _BATCH_BYTES: Final = 256 * 1024
 _LINGER_MS: Final = 20
 _FLUSH_S: Final = 60.0
 _FLUSH_EVERY: Final = 20_000  # bounds the memory that unacknowledged messages take
+
+Delivered = Callable[[Exception | None], None]  # hears of one message, on the client's thread: None is acknowledged
 
 
 class EventProducer:
@@ -49,18 +51,27 @@ class EventProducer:
                 "or set WATCHNEXT_KAFKA__BOOTSTRAP"
             ) from error
 
-    def send(self, topic: Topic, event: Event) -> None:
-        """Queue one event under its own key; `flush` tells whether it arrived.
+    def send(self, topic: Topic, event: Event, *, delivered: Delivered | None = None) -> None:
+        """Queue one event under its own key; `flush` tells whether it arrived, or `delivered` where it is given.
 
         Raises:
             EventError: its JSON is larger than a message may be.
-            ServerError: the broker does not take messages, or refused an earlier one.
+            ServerError: the broker does not take messages, or refused an earlier one of which `flush` tells.
         """
-        self.send_raw(topic, event.key.encode(), encode(event))
+        self.send_raw(topic, event.key.encode(), encode(event), delivered=delivered)
 
-    def send_raw(self, topic: Topic, key: bytes | None, value: bytes | None, *, partition: int | None = None) -> None:
+    def send_raw(
+        self,
+        topic: Topic,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        partition: int | None = None,
+        delivered: Delivered | None = None,
+    ) -> None:
         """Queue bytes as they are (dead letters, tests of bad messages)."""
-        self._raise_failure()
+        if delivered is None:
+            self._raise_failure()
         try:
             future = self._kafka.send(topic.value, key=key, value=value, partition=partition)
         except MessageSizeTooLargeError as error:
@@ -69,7 +80,9 @@ class EventProducer:
             ) from error
         except KafkaError as error:
             raise ServerError(f"the broker at {self._bootstrap} took no message for {topic.value}: {error}") from error
-        future.add_errback(self._note)
+        future.add_errback(delivered or self._note)
+        if delivered is not None:
+            future.add_callback(lambda _: delivered(None))
 
     def send_many(self, events: Iterable[tuple[Topic, Event]], progress: Callable[[int], None] | None = None) -> int:
         """Send all and wait for the acknowledgements; `progress` hears the count so far. Returns the count."""
@@ -90,7 +103,7 @@ class EventProducer:
         """Wait until all that was sent is acknowledged.
 
         Raises:
-            ServerError: a message was refused, or there was no answer for a minute.
+            ServerError: a message without `delivered` was refused, or there was no answer for a minute.
         """
         try:
             self._kafka.flush(timeout=_FLUSH_S)
@@ -116,7 +129,7 @@ class EventProducer:
         else:
             self._kafka.close(timeout=0)
 
-    def _note(self, error: Any) -> None:
+    def _note(self, error: Exception) -> None:
         self._failure = error
 
     def _raise_failure(self) -> None:

@@ -1,13 +1,21 @@
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
+
+import pytest
+from kafka.errors import KafkaTimeoutError
+from kafka.future import Future
 
 from watchnext.contracts.api import RecommendAnswer, RecommendedVideo, RecommendRequest
 from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
 from watchnext.contracts.names import Topic
 from watchnext.recommend import served
-from watchnext.recommend.metrics import SERVED_DROPPED
+from watchnext.recommend.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 from watchnext.recommend.served import ServedLog, impressions, served_event
+from watchnext.settings import Settings
+from watchnext.stream import producer
+from watchnext.stream.producer import EventProducer
 
 REQUEST = RecommendRequest(user_id="u", surface="tv", device="phone", country="fr", seed_video_id="s")
 ANSWER = RecommendAnswer(
@@ -51,8 +59,9 @@ class Kept:
         self.sent: list[tuple[Topic, Event]] = []
         self.closed = False
 
-    def send(self, topic: Topic, event: Event) -> None:
+    def send(self, topic: Topic, event: Event, *, delivered: Callable[[Exception | None], None]) -> None:
         self.sent.append((topic, event))
+        delivered(None)
 
     def close(self) -> None:
         self.closed = True
@@ -92,9 +101,9 @@ def test_a_hung_broker_delays_no_answer_and_what_does_not_fit_is_counted(monkeyp
     release = threading.Event()
 
     class Hung(Kept):
-        def send(self, topic: Topic, event: Event) -> None:
+        def send(self, topic: Topic, event: Event, *, delivered: Callable[[Exception | None], None]) -> None:
             release.wait()
-            super().send(topic, event)
+            super().send(topic, event, delivered=delivered)
 
     kept = Hung()
     before = SERVED_DROPPED._value.get()
@@ -126,3 +135,93 @@ def test_a_broker_that_comes_back_gets_the_later_lists(monkeypatch: Any):
         log.offer(REQUEST, ANSWER)
     log.close()
     assert len(kept.sent) == 3
+
+
+class LateKafka:
+    """A Kafka client that takes each message at once and tells of its fate later, by position."""
+
+    def __init__(self) -> None:
+        self.topics: list[str] = []
+        self.futures: list[Future] = []
+        self.closed = False
+
+    def send(self, topic: str, **_: Any) -> Future:
+        self.topics.append(topic)
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def flush(self, timeout: float) -> None:
+        pass
+
+    def close(self, timeout: float) -> None:
+        self.closed = True
+
+
+def counts() -> list[float]:
+    return [metric._value.get() for metric in (SERVED_WRITTEN, SERVED_DROPPED, IMPRESSIONS_DROPPED)]
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> LateKafka:
+    one = LateKafka()
+    monkeypatch.setattr(producer, "KafkaProducer", lambda **_: one)
+    return one
+
+
+def write(lists: int, kafka: LateKafka, fate: Callable[[int, Future], object], *, write_impressions: bool) -> None:
+    """Lists that are all taken, then `fate` by fate acknowledged or refused; then one more list."""
+    log = ServedLog(lambda: EventProducer(Settings()), write_impressions=write_impressions)
+    messages = lists * (3 if write_impressions else 1)  # a list of two videos has two impressions
+    for _ in range(lists):
+        log.offer(REQUEST, ANSWER)
+    deadline = time.monotonic() + 30
+    while len(kafka.futures) < messages and time.monotonic() < deadline:
+        time.sleep(0.005)
+    for position, future in enumerate(kafka.futures[:messages]):
+        fate(position, future)
+    log.offer(REQUEST, ANSWER)
+    log.close()
+
+
+def test_each_list_that_kafka_lost_is_counted_and_the_next_one_is_sent(kafka: LateKafka):
+    written, dropped, _ = counts()
+    write(
+        5,
+        kafka,
+        lambda position, future: future.success(None) if position == 2 else future.failure(KafkaTimeoutError("late")),
+        write_impressions=False,
+    )
+    assert kafka.topics == [Topic.SERVED.value] * 6
+    assert counts()[:2] == [written + 1, dropped + 4]  # the sixth has no answer of Kafka yet
+    assert kafka.closed
+
+
+def test_a_list_is_written_when_kafka_acknowledged_it(kafka: LateKafka):
+    written, dropped, _ = counts()
+    write(3, kafka, lambda position, future: future.success(None), write_impressions=False)
+    assert counts()[:2] == [written + 3, dropped]
+    kafka.futures[3].success(None)
+    assert counts()[:2] == [written + 4, dropped]
+
+
+def test_a_lost_impression_is_no_lost_list(kafka: LateKafka):
+    written, dropped, impressions_dropped = counts()
+    write(
+        1,
+        kafka,
+        lambda position, future: future.success(None) if position == 0 else future.failure(KafkaTimeoutError("late")),
+        write_impressions=True,
+    )
+    assert counts() == [written + 1, dropped, impressions_dropped + 2]
+
+
+def test_of_a_list_that_kafka_did_not_take_the_impressions_are_not_written_either():
+    class Full(Kept):
+        def send(self, topic: Topic, event: Event, *, delivered: Callable[[Exception | None], None]) -> None:
+            raise KafkaTimeoutError("no metadata")
+
+    written, dropped, impressions_dropped = counts()
+    log = ServedLog(Full, write_impressions=True)
+    log.offer(REQUEST, ANSWER)
+    log.close()
+    assert counts() == [written, dropped + 1, impressions_dropped + 2]
