@@ -1,6 +1,7 @@
 """Parts of the archive on a real file system."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,11 @@ from watchnext.contracts.events import (
     VideoDelta,
     WatchEvent,
 )
-from watchnext.contracts.names import Topic
+from watchnext.contracts.names import Topic, View
 from watchnext.errors import ConfigError, StoreError
+from watchnext.store.offline import OfflineLog
 from watchnext.stream.archive import Batch, EventArchive, read_archive
+from watchnext.stream.materializer import Materializer
 
 EVENTS: list[tuple[Topic, Event]] = [
     (
@@ -84,6 +87,33 @@ def test_the_second_writer_of_a_part_fails_and_leaves_the_first_ones(tmp_path: P
     assert [path.name for path in (tmp_path / "search-events").iterdir()] == [
         "search-events-0-00000000000000000007.parquet"
     ]
+
+
+def test_a_second_worker_of_the_same_pid_leaves_the_part_of_a_worker_that_died_after_the_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(path: Path, missing_ok: bool = False) -> None:
+        raise SystemExit
+
+    archive = EventArchive(str(tmp_path))
+    first = Batch(Topic.SEARCH, 0, 7, 9, [(7, EVENTS[1][1])])
+    monkeypatch.setattr(Path, "unlink", die)
+    with pytest.raises(SystemExit):
+        archive.write(first)
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="another worker has taken over"):
+        archive.write(Batch(Topic.SEARCH, 0, 7, 30, []))
+    assert archive.read(Topic.SEARCH, 0, 7) == first
+
+
+def test_rows_that_were_folded_from_another_batch_do_not_finish_this_one(tmp_path: Path) -> None:
+    archive, log = EventArchive(str(tmp_path / "archive")), OfflineLog(tmp_path / "offline", View.USER_SEARCHES)
+    archive.write(Batch(Topic.SEARCH, 0, 7, 9, [(7, EVENTS[1][1])]))
+    log.write_part(Topic.SEARCH, 0, 7, 29, [])
+    materializer: Any = Materializer.__new__(Materializer)  # without a broker and a store: it must not come to these
+    materializer._archive, materializer._offline = archive, {View.USER_SEARCHES: log}
+    with pytest.raises(StoreError, match="ends at offset 29; wanted 8"):
+        materializer.finish(Topic.SEARCH, 0, 7)
 
 
 def test_the_archive_reads_in_log_order_and_up_to_a_time(tmp_path: Path) -> None:

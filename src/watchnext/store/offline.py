@@ -1,13 +1,11 @@
 """The offline log: every folded row, one an event, as Parquet parts that Feast's offline store reads.
 
 Parts are named `{topic}-{partition}-{first offset}.parquet` in one folder a view. A part appears whole or not at all,
-and never over another: it is written aside, then linked to its name. Nothing is deleted: who finds a part at the
-committed offset takes its rows from there (ADR 10).
+and never over another (`watchnext.parts`). Nothing is deleted: who finds a part at the committed offset takes its rows
+from there (ADR 10).
 """
 
-import os
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_VIEW, FeatureRow
 from watchnext.errors import StoreError
+from watchnext.parts import create_part, write_aside
 from watchnext.store.schema import EVENT_TIMESTAMP
 
 _NAME: Final = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<offset>\d{20})\.parquet")
@@ -75,7 +74,7 @@ class OfflineLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / _EMPTY
         if not path.exists():
-            self._write_aside(self._schema.empty_table(), path).replace(path)
+            write_aside(path, self._schema.empty_table()).replace(path)
 
     def write_part(
         self, topic: Topic, partition: int, first_offset: int, last_offset: int, rows: Sequence[FeatureRow]
@@ -85,28 +84,26 @@ class OfflineLog:
         Raises:
             StoreError: the part is there already (another worker wrote it), or a value is not of its column's type.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(topic, partition, first_offset)
         table = self._table(rows).replace_schema_metadata({_LAST_OFFSET: str(last_offset)})
-        temporary = self._write_aside(table, path)
-        try:
-            os.link(temporary, path)
-        except FileExistsError as error:
-            raise StoreError(
-                f"{path} is there already; wanted to write offsets {first_offset} to {last_offset}: another worker "
-                "has taken over this partition"
-            ) from error
-        finally:
-            temporary.unlink()
-        _sync(self.folder)
+        create_part(path, table, wanted=f"write offsets {first_offset} to {last_offset}")
         return path
 
-    def read_part(self, topic: Topic, partition: int, first_offset: int) -> list[FeatureRow] | None:
-        """The rows of one part in their order, as they were written; None where there is no such part."""
+    def read_part(self, topic: Topic, partition: int, first_offset: int, last_offset: int) -> list[FeatureRow] | None:
+        """The rows of one part in their order, as they were written; None where there is no such part.
+
+        Raises:
+            StoreError: the part ends at another offset: it was folded from another batch.
+        """
         path = self._path(topic, partition, first_offset)
         if not path.exists():
             return None
         table = pq.ParquetFile(path).read()
+        if (last := int(table.schema.metadata[_LAST_OFFSET])) != last_offset:
+            raise StoreError(
+                f"{path} ends at offset {last}; wanted {last_offset}, where the archive's part ends: one of the two "
+                "folders has lost a part. Stop the workers and put both back from one backup"
+            )
         columns = [table[0], table[1].cast(pa.int64()), *table.columns[2:]]
         names = ("entity_id", "event_timestamp", *self._row.features())
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
@@ -135,20 +132,3 @@ class OfflineLog:
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise StoreError(f"{self._row.VIEW.value}.{field.name} wants {field.type}: {error}") from error
         return pa.table(columns, schema=self._schema)
-
-    def _write_aside(self, table: Any, path: Path) -> Path:
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        return temporary
-
-
-def _sync(folder: Path) -> None:
-    """Make names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,14 +1,13 @@
 """The event archive: every accepted message as a typed row, in Parquet parts; also the stream's write-ahead log.
 
 A part is `{root}/{topic}/{topic}-{partition}-{first offset}.parquet`. It appears whole or not at all and never over
-another (written aside, then linked), so for each first offset exactly one worker decides where a batch ends and which
+another (`watchnext.parts`), so for each first offset exactly one worker decides where a batch ends and which
 of its messages were good. The range stands in the footer; the parts of a partition follow each other without a gap.
 
 >>> archive_schema(Topic.SEARCH).names
 ['event_id', 'user_id', 'query', 'searched_at', 'log_partition', 'log_offset', 'log_at_ms']
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,8 @@ import pyarrow.parquet as pq
 
 from watchnext.contracts.events import EVENT_OF_TOPIC, Event
 from watchnext.contracts.names import Topic
-from watchnext.errors import ConfigError, StoreError
+from watchnext.errors import ConfigError
+from watchnext.parts import create_part
 
 LOG_PARTITION: Final = "log_partition"
 LOG_OFFSET: Final = "log_offset"
@@ -60,22 +60,8 @@ class EventArchive:
             StoreError: a part begins at this offset already; another worker had the partition.
         """
         path = self._path(batch.topic, batch.partition, batch.first_offset)
-        path.parent.mkdir(parents=True, exist_ok=True)
         table = _table(batch).replace_schema_metadata({_NEXT_OFFSET: str(batch.next_offset)})
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with aside.open("wb") as file:
-                pq.write_table(table, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(aside, path)
-        except FileExistsError as error:
-            raise StoreError(
-                f"{path} is there already; wanted to begin a batch at offset {batch.first_offset}: another worker "
-                "has taken over this partition"
-            ) from error
-        finally:
-            aside.unlink(missing_ok=True)
+        create_part(path, table, wanted=f"begin a batch at offset {batch.first_offset}")
 
     def read(self, topic: Topic, partition: int, first_offset: int) -> Batch | None:
         """The batch whose part begins at `first_offset`; None where there is none."""

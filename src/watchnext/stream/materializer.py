@@ -84,13 +84,14 @@ class Materializer:
             The offset to commit; None where no batch was begun.
 
         Raises:
-            StoreError, ServerError: as `write`.
+            StoreError: as `write`, or the offline part there is of another batch than the archive's.
+            ServerError: as `write`.
         """
         batch = self._archive.read(topic, partition, first_offset)
         if batch is None:
             return None
         log = self._offline[ROW_OF_TOPIC[topic].VIEW]
-        rows = log.read_part(topic, partition, first_offset)
+        rows = log.read_part(topic, partition, first_offset, batch.next_offset - 1)
         redo = rows is not None
         if rows is None:
             rows = self._fold(batch)

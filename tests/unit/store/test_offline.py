@@ -57,6 +57,16 @@ def test_a_part_is_never_written_over(log: OfflineLog) -> None:
     assert [path.name for path in log.folder.iterdir()] == [part.path.name], "nothing is left aside"
 
 
+def test_rows_of_another_batch_are_not_taken_for_this_ones(log: OfflineLog) -> None:
+    rows = [row(5, watches=1)]
+    log.write_part(Topic.WATCH, 0, 5, 6, rows)
+
+    assert log.read_part(Topic.WATCH, 0, 5, 6) == rows
+    assert log.read_part(Topic.WATCH, 0, 7, 8) is None
+    with pytest.raises(StoreError, match="ends at offset 6; wanted 8, where the archive's part ends"):
+        log.read_part(Topic.WATCH, 0, 5, 8)
+
+
 def test_of_two_writers_at_once_one_wins(log: OfflineLog) -> None:
     def write(watches: int) -> bool:
         try:

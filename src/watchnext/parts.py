@@ -1,0 +1,57 @@
+"""Parquet parts of the archive and of the offline log: each appears whole or not at all, and never over another.
+
+A part is written aside, then hard-linked to its name, which fails where the name is taken. So of several writers of a
+name, alive or thought dead, exactly one decides what it holds (ADR 10). The name aside is nobody else's, ever: after a
+crash between link and unlink it is a second name of the published part.
+"""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from watchnext.errors import StoreError
+
+
+def create_part(path: Path, table: Any, *, wanted: str) -> None:
+    """Write an Arrow table to `path`, durably; its folder is made where it is missing.
+
+    Raises:
+        StoreError: `path` is there already; the message says what was `wanted`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = write_aside(path, table)
+    try:
+        os.link(aside, path)
+    except FileExistsError as error:
+        raise StoreError(
+            f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
+        ) from error
+    finally:
+        aside.unlink()
+    _sync(path.parent)
+
+
+def write_aside(path: Path, table: Any) -> Path:
+    """Write an Arrow table to a new file beside `path`, and its name."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with aside.open("xb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
+
+
+def _sync(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+import os
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from watchnext.errors import StoreError
+from watchnext.parts import create_part
+
+ONE, TWO = pa.table({"number": [1]}), pa.table({"number": [2]})
+
+
+def test_the_name_of_a_part_is_durable_before_it_is_relied_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+
+    create_part(tmp_path / "topic" / "a.parquet", ONE, wanted="begin")
+
+    assert synced == [False, True], "the file, then its folder"
+
+
+def test_a_part_is_never_written_over_and_nothing_stays_aside(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    create_part(path, ONE, wanted="begin")
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=r"a\.parquet is there already; wanted to begin at 7: another worker"):
+        create_part(path, TWO, wanted="begin at 7")
+
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
