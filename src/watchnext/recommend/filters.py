@@ -52,7 +52,7 @@ class Filter:
         if row == 0:
             return (
                 f"unknown: generation {self.bundle.id}.{self.bundle.overlay} has no such video; "
-                "`watchnext generation refresh` adds new ones"
+                "`watchnext pipeline run refresh_index` adds new ones"
             )
         if row in candidates:
             return ""

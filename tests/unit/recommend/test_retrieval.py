@@ -173,7 +173,11 @@ def test_at_least_k_candidates_whatever_the_setting():
 @pytest.mark.parametrize(
     ("video", "stage"),
     [
-        ("zebra", "unknown: generation 0123456789abcdef.0 has no such video"),
+        (
+            "zebra",
+            "unknown: generation 0123456789abcdef.0 has no such video; "
+            "`watchnext pipeline run refresh_index` adds new ones",
+        ),
         ("v4", "seen: the user has watched it"),
         ("v9", "restricted in de"),
         ("v1", "it is the video that is being watched"),
