@@ -1,14 +1,16 @@
 """The gateway's gRPC: `watchnext.v1.Recommender`, with health and reflection."""
 
+import asyncio
 import time
 
 import grpc
 import grpc.aio
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
-from watchnext.recommend.gateway import Gateway
+from watchnext.recommend.gateway import INTERNAL, Gateway
 from watchnext.recommend.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.wire import answer_to_proto, request_from_proto
 from watchnext.v1 import recommend_pb2 as pb
@@ -20,6 +22,8 @@ CODES = {
     AuthenticationError: grpc.StatusCode.UNAUTHENTICATED,
     OverloadError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+
+_log = structlog.get_logger(__name__)
 
 
 class Recommender(recommend_pb2_grpc.RecommenderServicer):
@@ -42,6 +46,13 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
         except (RequestError, AuthenticationError, OverloadError) as error:
             code = CODES[type(error)]
             await context.abort(code, str(error))
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if context.time_remaining() == 0 else grpc.StatusCode.CANCELLED
+            raise
+        except Exception:
+            _log.exception("answer_failed", protocol="grpc")
+            code = grpc.StatusCode.INTERNAL
+            await context.abort(code, INTERNAL)
         finally:
             ANSWERS.labels("grpc", code.name).inc()
             ANSWER_SECONDS.labels("grpc").observe(time.perf_counter() - started)

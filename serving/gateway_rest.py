@@ -5,25 +5,31 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import watchnext
 from serving.lifecycle import Lifecycle
 from watchnext.contracts.api import RecommendRequest, convert_request, decode_request, encode
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
-from watchnext.recommend.gateway import Gateway, public
+from watchnext.recommend.gateway import INTERNAL, Gateway, public
 from watchnext.recommend.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.openapi import describe
 
 MAX_BODY = 256 * 1024
+MAX_TIMEOUT_MS = 600_000
 PATH = "/v1/recommendations"
+GONE = 499  # nginx's status for a caller who went away: counted, seen by nobody
 ERRORS: dict[type[Exception], tuple[int, str]] = {
     RequestError: (400, "invalid_argument"),
     AuthenticationError: (401, "unauthenticated"),
     OverloadError: (503, "resource_exhausted"),
 }
+
+_log = structlog.get_logger(__name__)
 
 
 def build(gateway: Gateway, lifecycle: Lifecycle) -> FastAPI:
@@ -33,15 +39,27 @@ def build(gateway: Gateway, lifecycle: Lifecycle) -> FastAPI:
 
     async def answer(request: Request, read: Callable[[], Awaitable[RecommendRequest]]) -> Response:
         started = time.perf_counter()
+        status = GONE  # where the task is cancelled
+        try:
+            response = await respond(request, read)
+            status = response.status_code
+            return response
+        finally:
+            ANSWERS.labels("rest", status).inc()
+            ANSWER_SECONDS.labels("rest").observe(time.perf_counter() - started)
+
+    async def respond(request: Request, read: Callable[[], Awaitable[RecommendRequest]]) -> Response:
         try:
             gateway.authenticate(_key(request))
             found = await gateway.recommend(await read(), budget_ms=_budget(request))
-            response = _json(200, encode(public(found)))
+            return _json(200, encode(public(found)))
         except (RequestError, AuthenticationError, OverloadError) as error:
-            response = _error(*ERRORS[type(error)], str(error))
-        ANSWERS.labels("rest", response.status_code).inc()
-        ANSWER_SECONDS.labels("rest").observe(time.perf_counter() - started)
-        return response
+            return _error(*ERRORS[type(error)], str(error))
+        except ClientDisconnect:
+            return _error(GONE, "cancelled", "the caller went away")
+        except Exception:
+            _log.exception("answer_failed", protocol="rest")
+            return _error(500, "internal", INTERNAL)
 
     @app.post(PATH)
     async def post(request: Request) -> Response:
@@ -95,8 +113,9 @@ def _budget(request: Request) -> float | None:
     text = request.query_params.get("timeout_ms") or request.headers.get("x-timeout-ms")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 600_000:
-        raise RequestError(f"timeout_ms = {text[:20]!r} came; wanted whole milliseconds from 1 to 600000")
+    short = len(text) <= len(str(MAX_TIMEOUT_MS))  # `int` raises on thousands of digits
+    if not short or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_TIMEOUT_MS:
+        raise RequestError(f"timeout_ms = {text[:20]!r} came; wanted whole milliseconds from 1 to {MAX_TIMEOUT_MS}")
     return float(text)
 
 

@@ -25,6 +25,7 @@ from watchnext.recommend.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.settings import Settings
 
 OWN_MS: Final = 25  # of the deadline, kept for the gateway's own work and the way back
+INTERNAL: Final = "the gateway failed: a fault of ours, which its log tells"
 
 _log = structlog.get_logger(__name__)
 

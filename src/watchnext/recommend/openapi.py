@@ -88,5 +88,6 @@ def _responses() -> dict[str, Any]:
         },
         "400": {"description": "A field is out of range", "content": _content("Error")},
         "401": {"description": "No valid API key", "content": _content("Error")},
+        "500": {"description": "A fault of the gateway's own", "content": _content("Error")},
         "503": {"description": "Too many requests are in flight; try again", "content": _content("Error")},
     }

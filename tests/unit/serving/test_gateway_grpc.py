@@ -1,0 +1,81 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from serving import gateway_grpc
+from tests.unit.serving.test_gateway_rest import Answering
+from watchnext.recommend.metrics import ANSWERS
+from watchnext.v1 import recommend_pb2 as pb
+from watchnext.v1 import recommend_pb2_grpc
+
+REQUEST = pb.RecommendRequest(user_id="u")
+
+
+def counted(code: str) -> float:
+    return ANSWERS.labels("grpc", code)._value.get()
+
+
+async def counted_as(code: str, more_than: float) -> None:
+    """Wait for the server's side of a call that its caller has left."""
+    while counted(code) == more_than:
+        await asyncio.sleep(0.01)
+
+
+def run(gateway: Any, folder: Path, call: Callable[[Any], Awaitable[None]]) -> None:
+    """`call` with a stub of a server of `gateway` on a socket in `folder`."""
+
+    async def served() -> None:
+        address = f"unix:{folder / 's'}"
+        server, _ = gateway_grpc.build(gateway, address)
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(address) as channel:
+                await asyncio.wait_for(call(recommend_pb2_grpc.RecommenderStub(channel)), 60)
+        finally:
+            await server.stop(None)
+
+    asyncio.run(served())
+
+
+def test_a_failure_of_the_gateway_is_counted_as_the_code_that_the_caller_sees(tmp_path: Path):
+    async def call(stub: Any) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recommend(REQUEST)
+        assert caught.value.code() is grpc.StatusCode.INTERNAL
+        assert "secret" not in caught.value.details()
+
+    before = counted("OK"), counted("INTERNAL")
+    run(Answering(error=ZeroDivisionError("a secret")), tmp_path, call)
+    assert (counted("OK"), counted("INTERNAL")) == (before[0], before[1] + 1)
+
+
+def test_a_cancelled_call_is_counted_as_cancelled(tmp_path: Path):
+    gateway = Answering(hangs=True)
+    before = counted("OK"), counted("CANCELLED")
+
+    async def call(stub: Any) -> None:
+        waiting = stub.Recommend(REQUEST)
+        await gateway.asked.wait()
+        waiting.cancel()
+        await counted_as("CANCELLED", before[1])
+
+    run(gateway, tmp_path, call)
+    assert (counted("OK"), counted("CANCELLED")) == (before[0], before[1] + 1)
+
+
+def test_a_call_past_its_deadline_is_counted_as_that(tmp_path: Path):
+    before = counted("OK"), counted("DEADLINE_EXCEEDED")
+
+    async def call(stub: Any) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recommend(REQUEST, timeout=0.3)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await counted_as("DEADLINE_EXCEEDED", before[1])
+
+    run(Answering(hangs=True), tmp_path, call)
+    assert (counted("OK"), counted("DEADLINE_EXCEEDED")) == (before[0], before[1] + 1)

@@ -1,0 +1,81 @@
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from serving import gateway_rest
+from serving.lifecycle import Lifecycle
+from watchnext.contracts.api import RecommendAnswer, RecommendRequest
+from watchnext.recommend.metrics import ANSWERS
+
+PATH = "/v1/recommendations"
+
+
+class Answering:
+    """A gateway that answers with an empty list, fails, or hangs until it is cancelled."""
+
+    def __init__(self, *, error: Exception | None = None, hangs: bool = False) -> None:
+        self.error, self.hangs = error, hangs
+        self.asked = asyncio.Event()
+
+    def authenticate(self, key: str) -> None:
+        pass
+
+    async def recommend(self, request: RecommendRequest, **_: Any) -> RecommendAnswer:
+        self.asked.set()
+        if self.error is not None:
+            raise self.error
+        if self.hangs:
+            await asyncio.Event().wait()
+        return RecommendAnswer(request_id="r", user_id=request.user_id, served_at=1, items=[])
+
+
+def client(gateway: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=gateway_rest.build(gateway, Lifecycle()))
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+
+def counted(code: int) -> float:
+    return ANSWERS.labels("rest", code)._value.get()
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "0", "-1", "600001", "1.5", "³"])
+def test_a_timeout_that_is_no_number_of_ours_is_refused_and_no_failure(text: str):
+    async def get() -> httpx.Response:
+        async with client(Answering()) as one:
+            return await one.get(PATH, params={"user_id": "u", "timeout_ms": text})
+
+    response = asyncio.run(get())
+    assert response.status_code == 400
+    assert response.json()["error"] == {
+        "code": "invalid_argument",
+        "message": f"timeout_ms = {text[:20]!r} came; wanted whole milliseconds from 1 to 600000",
+    }
+
+
+def test_a_failure_of_the_gateway_is_counted_as_the_500_that_the_caller_sees():
+    async def get() -> httpx.Response:
+        async with client(Answering(error=ZeroDivisionError("a secret"))) as one:
+            return await one.get(PATH, params={"user_id": "u"})
+
+    before = counted(500)
+    response = asyncio.run(get())
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal")
+    assert "secret" not in response.text
+    assert counted(500) == before + 1
+
+
+def test_a_cancelled_request_is_counted_and_not_as_an_answer():
+    async def cancel() -> None:
+        gateway = Answering(hangs=True)
+        async with client(gateway) as one:
+            request = asyncio.create_task(one.get(PATH, params={"user_id": "u"}))
+            await asyncio.wait_for(gateway.asked.wait(), 30)
+            request.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await request
+
+    before = counted(200), counted(499)
+    asyncio.run(cancel())
+    assert (counted(200), counted(499)) == (before[0], before[1] + 1)
