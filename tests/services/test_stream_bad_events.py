@@ -2,15 +2,18 @@
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from tests.services.conftest import private_settings
 from tests.services.stream_rig import start_worker
+from watchnext.clock import SystemClock
 from watchnext.contracts.events import (
     CatalogEvent,
     ImpressionEvent,
@@ -28,7 +31,9 @@ from watchnext.errors import ConfigError, EventError
 from watchnext.local import supervisor
 from watchnext.settings import Settings
 from watchnext.store.rows import FeatureStoreRows
+from watchnext.stream.catalogue import CatalogueFollower
 from watchnext.stream.client import connection, reading
+from watchnext.stream.folds import VideoFacts
 from watchnext.stream.lag import lag, total, wait_until_caught_up
 from watchnext.stream.producer import EventProducer
 from watchnext.stream.topics import ensure_topics
@@ -229,6 +234,34 @@ def test_the_good_messages_between_them_went_through(settings: Settings, letters
 def test_a_batch_compressed_with_snappy_stops_nobody(settings: Settings, letters: list[dict[str, Any]]) -> None:
     row: Any = FeatureStoreRows.open(settings).read_row(View.USER_SEARCHES, "u3")
     assert row.last_query == "snappy"
+
+
+def test_a_video_that_is_a_dead_letter_gives_no_channel_to_watches(
+    settings: Settings, letters: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last message of the video is from tomorrow; the first answer of the broker is an error."""
+    ends, asked = KafkaConsumer.end_offsets, []
+
+    def fail_once(consumer: KafkaConsumer, partitions: Any) -> Any:
+        asked.append(partitions)
+        if len(asked) == 1:
+            raise KafkaTimeoutError("no leader yet")
+        return ends(consumer, partitions)
+
+    monkeypatch.setattr(KafkaConsumer, "end_offsets", fail_once)
+    follower = CatalogueFollower(settings, SystemClock())
+    follower.catch_up(threading.Event())
+    follower.close()
+    assert len(asked) == 2
+    assert follower.videos == {"v": VideoFacts("c1", ())}
+
+
+def test_a_worker_stops_while_it_reads_the_catalogue(settings: Settings, letters: list[dict[str, Any]]) -> None:
+    follower, stop = CatalogueFollower(settings, SystemClock()), threading.Event()
+    stop.set()
+    follower.catch_up(stop)
+    follower.close()
+    assert follower.videos == {}
 
 
 def test_ten_megabytes_are_refused_at_the_producer(settings: Settings) -> None:

@@ -94,7 +94,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def run(self) -> None:
         """Work until `stop`."""
         self._heartbeat.beat("starting")
-        self._catalogue.catch_up()
+        self._catalogue.catch_up(self._stop)
         self._consumer.subscribe([topic.value for topic in INPUT_TOPICS], listener=self)
         while not self._stop.is_set():
             try:
@@ -236,16 +236,17 @@ def run(settings: Settings, name: str) -> None:
     ensure_topics(settings)
     offline = {view: OfflineLog(settings.offline_path, view) for view in View}
     online = FeatureStoreRows.open(settings)
+    clock = SystemClock()
     with EventProducer(settings, client_id=name) as producer:
         worker = Worker(
             settings,
             name,
-            clock=SystemClock(),
+            clock=clock,
             archive=EventArchive(settings.archive_path),
             offline=offline,
             online=online,
             producer=producer,
-            catalogue=CatalogueFollower(settings),
+            catalogue=CatalogueFollower(settings, clock),
         )
         stop_on_signals(worker.stop)
         gc.collect()
