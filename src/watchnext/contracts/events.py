@@ -192,8 +192,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     partition: Count
     offset: Offset
     error: str
-    key: str = ""  # base64
-    value: str = ""  # base64; cut to what a message may carry, see `value_bytes`
+    key: Annotated[str, Meta(description="base64, cut to what a message may carry")] = ""
+    value: Annotated[str, Meta(description="base64, cut to what a message may carry, see value_bytes")] = ""
     value_bytes: Count = 0
 
 
@@ -259,4 +259,4 @@ def decode(topic: Topic, value: bytes | None) -> Event:
 
 def json_schema(topic: Topic) -> dict[str, Any]:
     """JSON Schema of a topic's messages, as committed in `docs/schemas/`."""
-    return msgspec.json.schema(EVENT_OF_TOPIC[topic])
+    return msgspec.json.schema(DeadLetter if topic is Topic.DEAD_LETTERS else EVENT_OF_TOPIC[topic])

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from watchnext.contracts.events import EVENT_OF_TOPIC, json_schema
+from watchnext.contracts.events import json_schema
 from watchnext.contracts.names import Topic
 
 
@@ -25,7 +25,7 @@ def write_schemas(folder: Path) -> list[Path]:
     """Writes the schemas of all topics into `folder`; the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for topic in EVENT_OF_TOPIC:
+    for topic in Topic:
         files.append(folder / f"{topic.value}.json")
         files[-1].write_text(schema_text(topic))
     return files
