@@ -39,10 +39,15 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
         started = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
-            self._gateway.authenticate(_key(context))
+            metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
+            self._gateway.authenticate(_key(metadata))
             left = context.time_remaining()
-            budget_ms = None if left is None else left * 1000
-            return answer_to_proto(await self._gateway.recommend(request_from_proto(request), budget_ms=budget_ms))
+            answer = await self._gateway.recommend(
+                request_from_proto(request),
+                budget_ms=None if left is None else left * 1000,
+                traceparent=metadata.get("traceparent", ""),
+            )
+            return answer_to_proto(answer)
         except (RequestError, AuthenticationError, OverloadError) as error:
             code = CODES[type(error)]
             await context.abort(code, str(error))
@@ -77,7 +82,6 @@ async def set_serving(status: health.aio.HealthServicer, serving: bool) -> None:
         await status.set(name, state)
 
 
-def _key(context: grpc.aio.ServicerContext) -> str:
-    metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
+def _key(metadata: dict[str, str]) -> str:
     scheme, _, token = metadata.get("authorization", "").partition(" ")
     return metadata.get("x-api-key", "") or (token.strip() if scheme.lower() == "bearer" else "")

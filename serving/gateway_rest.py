@@ -51,7 +51,9 @@ def build(gateway: Gateway, lifecycle: Lifecycle) -> FastAPI:
     async def respond(request: Request, read: Callable[[], Awaitable[RecommendRequest]]) -> Response:
         try:
             gateway.authenticate(_key(request))
-            found = await gateway.recommend(await read(), budget_ms=_budget(request))
+            found = await gateway.recommend(
+                await read(), budget_ms=_budget(request), traceparent=request.headers.get("traceparent", "")
+            )
             return _json(200, encode(public(found)))
         except (RequestError, AuthenticationError, OverloadError) as error:
             return _error(*ERRORS[type(error)], str(error))

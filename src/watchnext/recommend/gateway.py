@@ -6,6 +6,7 @@ list on its way to Kafka. `serving.gateway_rest` and `serving.gateway_grpc` tran
 
 import asyncio
 import hmac
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -26,6 +27,8 @@ from watchnext.settings import Settings
 
 OWN_MS: Final = 25  # of the deadline, kept for the gateway's own work and the way back
 INTERNAL: Final = "the gateway failed: a fault of ours, which its log tells"
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context, version 00
 
 _log = structlog.get_logger(__name__)
 
@@ -74,8 +77,15 @@ class Gateway:
             came = "an unknown API key" if key else "no API key"
             raise AuthenticationError(f"{came} came; send one of gateway.api_keys as x-api-key or as a bearer token")
 
-    async def recommend(self, request: RecommendRequest, *, budget_ms: float | None = None) -> RecommendAnswer:
+    async def recommend(
+        self, request: RecommendRequest, *, budget_ms: float | None = None, traceparent: str = ""
+    ) -> RecommendAnswer:
         """The answer within the request's deadline, `budget_ms` or `serving.deadline_ms`, whichever ends first.
+
+        Args:
+            request: Checked.
+            budget_ms: The protocol's own time limit.
+            traceparent: The protocol's own header; one in the request goes before it, another format is ignored.
 
         Raises:
             RequestError: the graph refuses the request.
@@ -87,7 +97,7 @@ class Gateway:
         self._in_flight += 1
         IN_FLIGHT.set(self._in_flight)
         try:
-            request = self._complete(request, budget_ms)
+            request = self._complete(request, budget_ms, traceparent)
             answer = await self._ask(request)
         finally:
             self._in_flight -= 1
@@ -98,7 +108,7 @@ class Gateway:
             self._served.offer(request, answer)
         return answer
 
-    def _complete(self, request: RecommendRequest, budget_ms: float | None) -> RecommendRequest:
+    def _complete(self, request: RecommendRequest, budget_ms: float | None, traceparent: str) -> RecommendRequest:
         now = self._clock.now_ms()
         ends = [now + self._deadline_ms]
         if request.deadline_ms:
@@ -108,6 +118,7 @@ class Gateway:
         return msgspec.structs.replace(
             request,
             request_id=request.request_id or uuid.uuid4().hex,
+            traceparent=request.traceparent or (traceparent if _TRACEPARENT.fullmatch(traceparent) else ""),
             arm=arm_of(request.user_id, experiment=self._settings.experiment, arms=self._settings.arms),
             deadline_ms=min(ends) - OWN_MS,
         )
@@ -116,7 +127,9 @@ class Gateway:
         try:
             answer = await self._ask_graph(request)
         except GraphError as error:
-            _log.warning("graph_failed", request_id=request.request_id, error=str(error))
+            _log.warning(
+                "graph_failed", request_id=request.request_id, traceparent=request.traceparent, error=str(error)
+            )
             return self._static(request, [Degraded.GRAPH])
         if not answer.items and Degraded.GENERATION in answer.degraded:
             return self._static(request, answer.degraded)

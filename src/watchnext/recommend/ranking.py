@@ -110,7 +110,11 @@ class Guard:
             items = _items(envelope, columns, scores)
         except RankerError as error:
             _log.warning(
-                "ranker_failed", request_id=envelope.request_id, generation=envelope.generation, error=str(error)
+                "ranker_failed",
+                request_id=envelope.request_id,
+                traceparent=envelope.traceparent,
+                generation=envelope.generation,
+                error=str(error),
             )
             return in_retrieval_order(envelope, lost=[Degraded.RANKING])
         return RecommendAnswer(

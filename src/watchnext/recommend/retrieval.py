@@ -78,7 +78,12 @@ class _Trace:
     def lost(self, part: Degraded, error: Exception) -> None:
         """A part is out of this answer."""
         self.degraded.append(part.value)
-        _log.warning("part_lost", part=part.value, request_id=self.request.request_id, error=str(error))
+        self.warn("part_lost", error, part=part.value)
+
+    def warn(self, event: str, error: Exception, **fields: str) -> None:
+        """Log what went wrong in this request."""
+        request = self.request
+        _log.warning(event, request_id=request.request_id, traceparent=request.traceparent, error=str(error), **fields)
 
 
 class Retriever:
@@ -193,9 +198,7 @@ class Retriever:
             try:
                 found[Source.SIMILAR] = first(similar.result(self._settings.index_budget_ms), allowed, OTHERS)
             except UnavailableError as error:
-                _log.warning(
-                    "source_lost", source=Source.SIMILAR.label, request_id=trace.request.request_id, error=str(error)
-                )
+                trace.warn("source_lost", error, source=Source.SIMILAR.label)
         return found
 
     def _found(self, trace: _Trace, search: Call[Found], rules: Filter) -> NDArray[np.int32]:

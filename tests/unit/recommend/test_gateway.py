@@ -63,6 +63,20 @@ def test_the_graph_is_asked_with_an_id_an_arm_and_a_deadline():
     assert asked.deadline_ms == NOW + 1_000 - 25
 
 
+def test_a_trace_header_travels_on_unless_the_request_has_one():
+    header, own = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-00"
+    graph = Steps()
+    one = gateway(graph)
+    for request, traceparent in [
+        (RecommendRequest(user_id="u"), header),
+        (RecommendRequest(user_id="u", traceparent=own), header),
+        (RecommendRequest(user_id="u"), "no trace"),
+        (RecommendRequest(user_id="u"), ""),
+    ]:
+        asyncio.run(one.recommend(request, traceparent=traceparent))
+    assert [asked.traceparent for asked in graph.asked] == [header, own, "", ""]
+
+
 def test_the_nearest_deadline_counts():
     graph = Steps()
     one = gateway(graph)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from watchnext.clock import FixedClock
 from watchnext.contracts.api import RecommendAnswer
@@ -200,3 +201,11 @@ def test_why_not_tells_of_the_ranking():
     }
     unranked = answer(Scorer(fails=True), envelope(why_not={"d": ""}))
     assert unranked.why_not == {"d": "below k: at position 3 of 4 candidates, and k is 3"}
+
+
+def test_a_rung_is_logged_with_the_request_and_its_trace():
+    with structlog.testing.capture_logs() as logged:
+        answer(Scorer(fails=True), envelope(traceparent="00-ab"))
+    assert [(entry["event"], entry["request_id"], entry["traceparent"]) for entry in logged] == [
+        ("ranker_failed", "r1", "00-ab")
+    ]

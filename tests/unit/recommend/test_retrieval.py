@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from tests.unit.recommend.world import NOW, ExactIndex, Rows, prepared, watched
 from watchnext.clock import FixedClock
@@ -197,3 +198,11 @@ def test_explaining_names_the_nearest_watched_video():
     nearest = dict(zip(envelope.candidates.video_ids, envelope.nearest_watched, strict=True))
     assert nearest["v5"] == "v2"  # (0, 1) is nearer to (0.9, 0.1) than to (1, 0)
     assert ask("ann").nearest_watched == []
+
+
+def test_a_rung_is_logged_with_the_request_and_its_trace():
+    with structlog.testing.capture_logs() as logged:
+        ask("torn", traceparent="00-ab")
+    assert [(entry["event"], entry["part"], entry["request_id"], entry["traceparent"]) for entry in logged] == [
+        ("part_lost", "features", "r", "00-ab")
+    ]

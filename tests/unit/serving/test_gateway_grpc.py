@@ -42,6 +42,16 @@ def run(gateway: Any, folder: Path, call: Callable[[Any], Awaitable[None]]) -> N
     asyncio.run(served())
 
 
+def test_the_trace_metadata_reaches_the_gateway(tmp_path: Path):
+    gateway = Answering()
+
+    async def call(stub: Any) -> None:
+        await stub.Recommend(REQUEST, metadata=(("traceparent", "00-ab"),))
+
+    run(gateway, tmp_path, call)
+    assert gateway.told == {"budget_ms": None, "traceparent": "00-ab"}
+
+
 def test_a_failure_of_the_gateway_is_counted_as_the_code_that_the_caller_sees(tmp_path: Path):
     async def call(stub: Any) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:

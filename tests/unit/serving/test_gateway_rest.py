@@ -18,11 +18,13 @@ class Answering:
     def __init__(self, *, error: Exception | None = None, hangs: bool = False) -> None:
         self.error, self.hangs = error, hangs
         self.asked = asyncio.Event()
+        self.told: dict[str, Any] = {}
 
     def authenticate(self, key: str) -> None:
         pass
 
-    async def recommend(self, request: RecommendRequest, **_: Any) -> RecommendAnswer:
+    async def recommend(self, request: RecommendRequest, **told: Any) -> RecommendAnswer:
+        self.told = told
         self.asked.set()
         if self.error is not None:
             raise self.error
@@ -52,6 +54,18 @@ def test_a_timeout_that_is_no_number_of_ours_is_refused_and_no_failure(text: str
         "code": "invalid_argument",
         "message": f"timeout_ms = {text[:20]!r} came; wanted whole milliseconds from 1 to 600000",
     }
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_trace_header_reaches_the_gateway(method: str):
+    async def send() -> dict[str, Any]:
+        gateway = Answering()
+        given: dict[str, Any] = {"params": {"user_id": "u"}} if method == "GET" else {"json": {"user_id": "u"}}
+        async with client(gateway) as one:
+            await one.request(method, PATH, headers={"Traceparent": "00-ab"}, **given)
+        return gateway.told
+
+    assert asyncio.run(send()) == {"budget_ms": None, "traceparent": "00-ab"}
 
 
 def test_a_failure_of_the_gateway_is_counted_as_the_500_that_the_caller_sees():
