@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -42,11 +43,13 @@ class Log:
         self.offered.append(answer)
 
 
-def gateway(graph: Any, served: Log | None = None, **settings: Any) -> GatewayLogic:
+def gateway(
+    graph: Any, served: Log | None = None, popular: Sequence[str] = ("p1", "p2"), **settings: Any
+) -> GatewayLogic:
     given: dict[str, Any] = {"static_list": ["s1", "s2", "s1", "s3"]} | settings
     serving = given.pop("serving", Serving())
     made = Settings(gateway=Gateway(**given), serving=serving)
-    return GatewayLogic(made, graph, served, popular=lambda: ["p1", "p2"], clock=FixedClock(NOW))
+    return GatewayLogic(made, graph, served, popular=lambda: popular, clock=FixedClock(NOW))
 
 
 def ask(one: GatewayLogic, budget_ms: float | None = None, **fields: Any) -> RecommendAnswer:
@@ -105,6 +108,11 @@ def test_no_generation_is_the_static_list_and_says_so():
     found = ask(gateway(Steps(items=[], degraded=["generation"])), k=3)
     assert [item.video_id for item in found.items] == ["s1", "s2", "s3"]
     assert found.degraded == ["generation"]
+
+
+def test_before_the_first_generation_and_without_a_static_list_the_answer_is_empty_and_says_so():
+    found = ask(gateway(Steps(items=[], degraded=["generation"]), popular=(), static_list=[]), k=3)
+    assert (found.items, found.degraded) == ([], ["generation"])
 
 
 def test_a_dead_graph_is_asked_until_the_breaker_opens():
