@@ -1,13 +1,12 @@
 """What a benchmark prints: a table for people or JSON, with the machine it ran on; and its exit code."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from benchmarks.rounds import Verdict
-from watchnext.cli.output import print_table, say
+from watchnext.cli.output import next_step, print_json, print_table, say
 
 
 def report(verdicts: Sequence[Verdict], notes: dict[str, object], *, as_json: bool) -> int:
@@ -15,7 +14,7 @@ def report(verdicts: Sequence[Verdict], notes: dict[str, object], *, as_json: bo
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": round(os.getloadavg()[0], 2)}
     if as_json:
         lines = [asdict(verdict) | {"outcome": verdict.outcome} for verdict in verdicts]
-        print(json.dumps({"verdicts": lines, "notes": notes, "machine": machine}, indent=2))
+        print_json({"verdicts": lines, "notes": notes, "machine": machine})
     else:
         print_table(
             ("what", "value", "must", "outcome", "control", "raw"),
@@ -24,7 +23,7 @@ def report(verdicts: Sequence[Verdict], notes: dict[str, object], *, as_json: bo
                     verdict.name,
                     f"{verdict.value:.3g}",
                     verdict.wanted,
-                    verdict.outcome,
+                    f"{verdict.outcome}: {verdict.spoilt}" if verdict.spoilt else verdict.outcome,
                     "-" if verdict.control is None else f"{verdict.control:.2f}",
                     ", ".join(f"{name} {value}" for name, value in verdict.raw.items()),
                 )
@@ -33,4 +32,5 @@ def report(verdicts: Sequence[Verdict], notes: dict[str, object], *, as_json: bo
         )
         for name, value in {**notes, **machine}.items():
             say(f"{name}: {value}")
+        next_step("docs/benchmarks.md tells what each line means")
     return 0 if all(verdict.outcome == "met" for verdict in verdicts) else 1

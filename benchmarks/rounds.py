@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from watchnext.cli.output import note
+
 CONTROL: Final = "control (A again)"
 CONTROL_RANGE: Final = (0.9, 1.1)
 
@@ -38,14 +40,19 @@ class Measured:
         return not low <= self.control <= high
 
 
-def interleave(contenders: dict[str, Callable[[], float]], *, rounds: int) -> Measured:
-    """Run all contenders in turn, `rounds` times; the first is the subject. One warm-up round is not counted."""
+def interleave(contenders: dict[str, Callable[[], float]], *, rounds: int, title: str) -> Measured:
+    """Run all contenders in turn, `rounds` times; the first is the subject. One warm-up round is not counted.
+
+    A terminal sees `title` with the number of the round.
+    """
     subject = next(iter(contenders))
     runs: list[tuple[str, Callable[[], float]]] = [*contenders.items(), (CONTROL, contenders[subject])]
     figures: dict[str, list[float]] = {name: [] for name, _ in runs}
+    note(f"{title}: warm-up")
     for _, run in runs:
         run()
     for turn in range(rounds):
+        note(f"{title}: round {turn + 1} of {rounds}")
         shift = turn % len(runs)
         for name, run in runs[shift:] + runs[:shift]:
             figures[name].append(run())
@@ -61,11 +68,14 @@ class Verdict:
     wanted: str  # such as "<= 4"
     raw: dict[str, Any] = field(default_factory=dict)
     control: float | None = None
+    spoilt: str = ""  # why the bar is missed whatever the value: what was promised beside it did not hold
 
     @property
     def outcome(self) -> str:
         """`met`, `missed`, or `void` where the control was unsteady."""
         if self.control is not None and not CONTROL_RANGE[0] <= self.control <= CONTROL_RANGE[1]:
             return "void"
+        if self.spoilt:
+            return "missed"
         sign, bar = self.wanted.split()
         return "met" if (self.value <= float(bar) if sign == "<=" else self.value >= float(bar)) else "missed"

@@ -6,30 +6,29 @@ stop a running stack first (`watchnext down`).
 
 import argparse
 import itertools
-import logging
 import os
-import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pandas as pd
 from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
+from benchmarks.freshness import Freshness
 from benchmarks.report import report
 from benchmarks.rounds import Verdict, interleave
+from benchmarks.watches import messages, numbers
+from watchnext.cli.main import log_to_standard_error
+from watchnext.cli.output import note
 from watchnext.cli.pipeline import Pipeline, run_pipeline
 from watchnext.cli.replay import send
 from watchnext.clock import SystemClock
-from watchnext.contracts.api import RecommendAnswer, RecommendRequest
-from watchnext.contracts.events import Event, WatchEvent, decode, encode
+from watchnext.contracts.api import RecommendRequest
+from watchnext.contracts.events import Event, decode
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import FeatureRow
 from watchnext.data.simulator import Simulator
@@ -51,30 +50,7 @@ from watchnext.stream.producer import EventProducer
 
 WORLD = Simulator(WorldConfig(users=300, videos=500, uploads_per_day=5), days=4)
 USERS_OF_WORLD = [profile.user_id for profile in WORLD.profiles()]
-USERS = 2_000  # of the load; their videos are none of the world's
 BATCH, ALONE, DECODED = 20_000, 500, 40_000  # events a round
-RATE, LOAD_S, PROBERS, POLL_S = 1_000, 60.0, 2, 0.1
-
-_draw = random.Random(7)
-_numbers = itertools.count()
-
-
-def a_watch(user: str, video: str = "") -> WatchEvent:
-    number = next(_numbers)
-    return WatchEvent(
-        event_id=f"bench-{number}",
-        user_id=user,
-        video_id=video or f"bench-v{_draw.randrange(5_000)}",
-        started_at=SystemClock().now_ms() - 30_000,
-        watch_seconds=20.0,
-        video_seconds=60.0,
-        completed=True,
-    )
-
-
-def messages(count: int) -> list[tuple[bytes, bytes]]:
-    events = (a_watch(f"u{_draw.randrange(USERS)}") for _ in range(count))
-    return [(event.key.encode(), encode(event)) for event in events]
 
 
 def frame_of(row: FeatureRow) -> pd.DataFrame:
@@ -111,9 +87,9 @@ class Bench:
         next(events)
         began = time.perf_counter()
         for position, event in itertools.islice(events, ALONE):
-            mine = msgspec.structs.replace(event, user_id=f"alone-{event.key}", event_id=f"alone-{next(_numbers)}")
+            mine = msgspec.structs.replace(event, user_id=f"alone-{event.key}", event_id=f"alone-{next(numbers)}")
             before = self.rows.read_rows(View.USER_WATCHES, [mine.key]).get(mine.key)
-            row = fold_event(before, mine, Position(position.partition, next(_numbers)), {}, late)
+            row = fold_event(before, mine, Position(position.partition, next(numbers)), {}, late)
             if row is not None:
                 self.feast.write_to_online_store(View.USER_WATCHES.value, frame_of(row))
                 done += 1
@@ -140,61 +116,10 @@ class Bench:
         finally:
             consumer.close()
 
-    def freshness(self) -> Verdict:
-        """Seconds from sending a watch of a user's first video until an answer leaves it out, RATE events/s beside."""
-        stop, sent = threading.Event(), 0
-
-        def load() -> None:
-            nonlocal sent
-            began = time.perf_counter()
-            while not stop.is_set():
-                for key, value in messages(int((time.perf_counter() - began) * RATE) - sent):
-                    self.producer.send_raw(Topic.WATCH, key, value)
-                    sent += 1
-                time.sleep(0.01)
-
-        def probe(users: list[str]) -> tuple[list[float], int]:
-            taken, degraded = [], 0
-            until = time.perf_counter() + LOAD_S
-            for user in itertools.cycle(users):
-                if time.perf_counter() > until:
-                    return taken, degraded
-                first = self.answer(user).items[0].video_id
-                began = time.perf_counter()
-                self.producer.send(Topic.WATCH, a_watch(user, first))
-                while (answer := self.answer(user)).degraded or first in {item.video_id for item in answer.items}:
-                    degraded += bool(answer.degraded)
-                    time.sleep(POLL_S)
-                taken.append(time.perf_counter() - began)
-            raise AssertionError("a cycle does not end")
-
-        thread = threading.Thread(target=load)
-        thread.start()
-        try:
-            with ThreadPoolExecutor(PROBERS) as pool:
-                found = list(pool.map(probe, (USERS_OF_WORLD[n::PROBERS] for n in range(PROBERS))))
-        finally:
-            stop.set()
-            thread.join()
-        taken = [seconds for one, _ in found for seconds in one]
-        p50, p99 = np.percentile(taken, [50, 99]).tolist()
-        raw = {
-            "p50 s": round(p50, 3),
-            "p99 s": round(p99, 3),
-            "max s": round(max(taken), 3),
-            "probes": len(taken),
-            "events/s": round(sent / LOAD_S),
-            "degraded answers": sum(degraded for _, degraded in found),
-        }
-        return Verdict("event to changed answer, p99 s at 1,000 events/s", p99, "<= 5", raw)
-
-    def answer(self, user: str) -> RecommendAnswer:
-        """Ten videos through the real router."""
-        return ask_graph(self.settings, RecommendRequest(user_id=user, k=10))
-
 
 def learn(settings: Settings) -> None:
     """A small world's events, and a generation trained on them: without one no answer can change."""
+    note("a small world: events, training, publishing")
     send(settings, WORLD, SystemClock(), quiet=True)
     wait_until_caught_up(settings)
     os.environ.update(server_environment(settings))
@@ -209,10 +134,12 @@ def learn(settings: Settings) -> None:
 def measure(settings: Settings, rounds: int) -> tuple[list[Verdict], dict[str, object]]:
     bench = Bench(settings)
     bench.workers()  # the first events bring imports and rebalances
-    measured = interleave({"workers": bench.workers, "alone": bench.alone, "decoding": bench.decoding}, rounds=rounds)
+    measured = interleave(
+        {"workers": bench.workers, "alone": bench.alone, "decoding": bench.decoding}, rounds=rounds, title="events"
+    )
     raw = {f"{name} events/s": round(measured.median(name)) for name in ("workers", "alone", "decoding")}
     verdict = Verdict("workers / one event at a time", measured.ratio("alone"), ">= 15", raw, measured.control)
-    fresh = bench.freshness()
+    fresh = Freshness(settings, bench.producer, USERS_OF_WORLD).measure()
     bench.producer.close()
     return [verdict, fresh], {"workers / decoding alone": round(measured.ratio("decoding"), 3)}
 
@@ -222,18 +149,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    logging.disable(logging.WARNING)
+    log_to_standard_error()
     try:
         with tempfile.TemporaryDirectory(prefix="watchnext-bench-") as home:
             settings = load_settings(
                 home=Path(home), profile="tiny", training={"gate_recall_factor": 0.1, "gate_min_auc": 0.51}
             )
-            with supervisor.running(settings):
+            with supervisor.running(settings, progress=lambda name, event: note(f"{name}: {event}")):
                 learn(settings)
                 verdicts, notes = measure(settings, options.rounds)
     except WatchnextError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     return report(verdicts, notes, as_json=options.json)
 
 

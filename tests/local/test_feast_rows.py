@@ -160,6 +160,17 @@ def test_a_user_is_one_command_to_the_server(rows: FeatureStoreRows, valkey: red
     assert calls == {"cmdstat_hmget": 1}
 
 
+def test_a_raw_read_of_the_users_fields_is_the_same_bytes(rows: FeatureStoreRows, valkey: redis.Redis) -> None:
+    rows.write(ALL_ROWS)
+
+    (key,) = valkey.scan_iter("*u1*")
+    raw = valkey.hmget(key, list(rows.user_fields))
+
+    assert len(raw) == len(rows.read_user("u1"))
+    assert None not in raw
+    assert len(raw) < valkey.hlen(key)  # timestamps and bookkeeping are not served
+
+
 def test_stock_feast_reads_the_same_user(rows: FeatureStoreRows, feature_settings: Settings) -> None:
     """The independent reader: Feast's own `get_online_features` by the registered service."""
     rows.write(ALL_ROWS)

@@ -6,12 +6,13 @@ The benchmarks speak to Kafka, Feast and Redis directly, which the package may n
 import subprocess
 import sys
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from watchnext.cli.output import JsonFlag
-from watchnext.errors import UsageError
+from watchnext.errors import PrerequisiteError, UsageError
 
 app = typer.Typer()
 
@@ -30,6 +31,10 @@ def bench(
     json: JsonFlag = False,
 ) -> None:
     """Ratios beside raw figures; exits 1 where a bar is missed or the control was unsteady."""
+    if find_spec("benchmarks") is None:
+        raise PrerequisiteError(
+            "the benchmarks are not in this installation: run `watchnext bench` in a checkout's `.venv`"
+        )
     command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{which.value}", "--rounds", str(rounds)]
     done = subprocess.run([*command, *(["--json"] if json else [])], check=False)
     if done.returncode == UsageError.exit_code:

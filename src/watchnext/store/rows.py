@@ -81,6 +81,11 @@ class FeatureStoreRows:
         for view in View:
             self.read_row(view, "")
 
+    @property
+    def user_fields(self) -> Sequence[str | bytes]:
+        """The fields of a user's hash that `read_user` asks for: what any reader of the same bytes has to."""
+        return tuple(self._user.hash_fields)
+
     def read_user(self, user_id: str) -> dict[str, Any]:
         """All served features of a user by name, in one online read; empty for an unknown user."""
         return self.read_users([user_id])[user_id]

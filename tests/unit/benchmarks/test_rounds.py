@@ -13,7 +13,9 @@ def test_every_contender_runs_once_a_round_and_the_subject_twice():
 
         return run
 
-    measured = interleave({"ours": contender("ours", 2.0), "theirs": contender("theirs", 8.0)}, rounds=3)
+    measured = interleave(
+        {"ours": contender("ours", 2.0), "theirs": contender("theirs", 8.0)}, rounds=3, title="a bench"
+    )
 
     assert calls.count("ours") == 2 * (3 + 1)
     assert calls.count("theirs") == 3 + 1
@@ -24,7 +26,7 @@ def test_every_contender_runs_once_a_round_and_the_subject_twice():
 
 def test_a_control_that_drifts_voids_the_run():
     ticks = itertools.count(1)
-    measured = interleave({"ours": lambda: float(2 ** next(ticks)), "theirs": lambda: 1.0}, rounds=3)
+    measured = interleave({"ours": lambda: float(2 ** next(ticks)), "theirs": lambda: 1.0}, rounds=3, title="a bench")
 
     assert measured.void
 
@@ -34,3 +36,5 @@ def test_a_verdict_is_met_missed_or_void():
     assert Verdict("a", 4.1, "<= 4").outcome == "missed"
     assert Verdict("a", 15, ">= 15").outcome == "met"
     assert Verdict("a", 20, ">= 15", control=1.2).outcome == "void"
+    assert Verdict("a", 20, ">= 15", spoilt="under half the load").outcome == "missed"
+    assert Verdict("a", 20, ">= 15", control=1.2, spoilt="under half the load").outcome == "void"

@@ -1,0 +1,58 @@
+import pytest
+
+from benchmarks.end_to_end import Load, stages_of, verdict_of
+from benchmarks.rounds import CONTROL, Measured
+from watchnext.contracts.api import RecommendAnswer
+
+
+def measured(*parts: float, again: float = 1.0) -> Measured:
+    """Rounds whose parts took so many milliseconds, and `again` times that in the control."""
+    router = [0.0] * len(parts)
+    return Measured({"parts": [*parts], "router": router, CONTROL: [again * one for one in parts]}, "parts")
+
+
+def test_each_latency_is_divided_by_the_parts_of_its_own_round() -> None:
+    # a machine half as fast in the second round: both rounds are twice their parts
+    loads = [Load(latencies=[20.0] * 100), Load(latencies=[40.0] * 300)]
+
+    verdict = verdict_of(measured(10.0, 20.0), loads)
+
+    assert verdict.value == pytest.approx(2.0)
+    assert verdict.outcome == "met"
+    assert (verdict.raw["answers"], verdict.raw["p50 ms"], verdict.raw["parts ms"]) == (400, 40.0, 15.0)
+
+
+def test_the_p99_is_of_all_rounds() -> None:
+    loads = [Load(latencies=[10.0] * 97 + [90.0] * 3), Load(latencies=[10.0] * 100)]
+
+    verdict = verdict_of(measured(10.0, 10.0), loads)
+
+    assert verdict.value == pytest.approx(9.0)  # 3 of 200 lie above the p99
+    assert verdict.outcome == "missed"
+
+
+@pytest.mark.parametrize(("degraded", "outcome"), [(4, "met"), (5, "missed")])
+def test_more_than_one_degraded_answer_in_a_hundred_misses_the_bar(degraded: int, outcome: str) -> None:
+    loads = [Load(latencies=[10.0] * 200, degraded=degraded - 1), Load(latencies=[10.0] * 200, degraded=1)]
+
+    verdict = verdict_of(measured(10.0, 10.0), loads)
+
+    assert verdict.outcome == outcome
+    assert verdict.spoilt == ("5 of 400 answers were degraded" if outcome == "missed" else "")
+
+
+def test_parts_that_drift_within_a_round_void_it() -> None:
+    loads = [Load(latencies=[10.0] * 200)] * 2
+
+    assert verdict_of(measured(10.0, 10.0, again=1.3), loads).outcome == "void"
+
+
+def test_stages_are_pooled_over_rounds() -> None:
+    answers = [
+        RecommendAnswer(request_id="", user_id="u", served_at=0, items=[], stages_ms={"index": n}) for n in (1, 3)
+    ]
+    loads = [Load(), Load()]
+    for load, answer in zip(loads, answers, strict=True):
+        load.add(answer, 5.0)
+
+    assert stages_of(loads) == {"index": [2.0, 2.98]}
