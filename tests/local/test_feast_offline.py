@@ -12,6 +12,7 @@ from watchnext.contracts.names import FeatureService, Topic, View
 from watchnext.contracts.rows import FeatureRow, UserImpressions, UserProfile, UserWatches, VideoCatalog, VideoCounters
 from watchnext.errors import StoreError
 from watchnext.settings import Settings
+from watchnext.store import materialize as drill
 from watchnext.store.apply import apply, open_store
 from watchnext.store.materialize import materialize
 from watchnext.store.offline import OfflineLog
@@ -226,6 +227,19 @@ def test_materializing_never_replaces_a_younger_row(settings: Settings) -> None:
     materialize(settings, [View.USER_WATCHES])
 
     assert rows.read_row(View.USER_WATCHES, "u1") == younger
+
+
+def test_the_drill_is_a_command(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = watched("u1", at_ms=NOW, offset=0, videos=["v"])
+    write(settings, [row])
+    monkeypatch.setattr(drill, "load_settings", lambda: settings)
+
+    assert drill.main() == 0
+
+    assert "user_watches: 1 rows of the log gone through\n" in capsys.readouterr().out
+    assert FeatureStoreRows.open(settings).read_row(View.USER_WATCHES, "u1") == row
 
 
 def test_feasts_own_command_line_reads_the_written_configuration(settings: Settings, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The recovery drill: fill an online store from the offline log, by Feast's own `materialize`.
 
+`python -m watchnext.store.materialize`, while no worker runs (`docs/stream.md`).
+
 Its rows equal those that the stream wrote, since the log holds every folded row whole. Feast takes all rows of a time
 range into memory to find the newest of each key, so the log goes through in ranges of bounded size, old to new.
 """
@@ -17,8 +19,8 @@ from feast.errors import FeatureViewNotFoundException
 from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
-from watchnext.errors import StoreError
-from watchnext.settings import Settings
+from watchnext.errors import StoreError, WatchnextError
+from watchnext.settings import Settings, load_settings
 from watchnext.store import values
 from watchnext.store.apply import open_store
 from watchnext.store.config import masked
@@ -64,6 +66,18 @@ def materialize(
     return counts
 
 
+def main() -> int:
+    """The drill with the settings of this process; the exit status."""
+    try:
+        counts = materialize(load_settings())
+    except WatchnextError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for view, rows in counts.items():
+        print(f"{view.value}: {rows:,} rows of the log gone through")
+    return 0
+
+
 def _ranges(log: OfflineLog, rows_a_range: int) -> Iterator[tuple[datetime, datetime, int]]:
     """Inclusive, disjoint time ranges over a log, old to new, and the rows in each."""
     paths = [str(part.path) for part in log.parts()]
@@ -77,3 +91,7 @@ def _ranges(log: OfflineLog, rows_a_range: int) -> Iterator[tuple[datetime, date
         stop = int(times.searchsorted(last, side="right"))  # rows of one instant stay together
         yield values.to_datetime(int(times[start])), values.to_datetime(int(last)), stop - start
         start = stop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -104,10 +104,17 @@ class OfflineLog:
                 f"{path} ends at offset {last}; wanted {last_offset}, where the archive's part ends: one of the two "
                 "folders has lost a part. Stop the workers and put both back from one backup"
             )
-        columns = [table[0], table[1].cast(pa.int64()), *table.columns[2:]]
-        names = ("entity_id", "event_timestamp", *self._row.features())
-        rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        return [self._row(**dict(zip(names, row, strict=True))) for row in rows]
+        return self._rows(table)
+
+    def last_row(self, topic: Topic, partition: int, before: int) -> FeatureRow | None:
+        """The last row folded from a partition's offsets below `before`, a part's first; None where there is none."""
+        paths = self.folder.glob(f"{topic.value}-{partition}-*.parquet")
+        end = self._path(topic, partition, before)
+        for path in sorted((path for path in paths if path < end), reverse=True):
+            part = pq.ParquetFile(path)
+            if part.metadata.num_rows:
+                return self._rows(part.read().slice(part.metadata.num_rows - 1))[0]
+        return None
 
     def parts(self) -> list[Part]:
         """The parts by topic, partition and first offset."""
@@ -120,6 +127,12 @@ class OfflineLog:
 
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
         return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+
+    def _rows(self, table: Any) -> list[FeatureRow]:
+        columns = [table[0], table[1].cast(pa.int64()), *table.columns[2:]]
+        names = ("entity_id", "event_timestamp", *self._row.features())
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        return [self._row(**dict(zip(names, row, strict=True))) for row in rows]
 
     def _table(self, rows: Sequence[FeatureRow]) -> Any:
         columns = [

@@ -16,7 +16,9 @@ from watchnext.clock import DAY_MS
 from watchnext.contracts.events import CatalogEvent, Event, VideoDelta
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
+from watchnext.errors import StoreError
 from watchnext.settings import Settings
+from watchnext.store.config import masked, online_options
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import Batch, EventArchive
@@ -32,7 +34,7 @@ class Materializer:
     """Folds batches and writes what comes of them. Knows nothing of consumer groups.
 
     Args:
-        settings: for `late_days`.
+        settings: for `late_days`, and whether online rows expire.
         archive: where batches are decided.
         offline: the offline log of each view.
         online: the online store.
@@ -53,6 +55,8 @@ class Materializer:
         confirm: Callable[[], None],
     ) -> None:
         self._late_ms = late_ms(settings)
+        self._online_name = masked(settings.features.online)
+        self._expiring = "key_ttl_seconds" in online_options(settings.features.online)
         self._archive = archive
         self._offline = offline
         self._online = online
@@ -60,14 +64,28 @@ class Materializer:
         self._catalog = catalog
         self._confirm = confirm
         self._rows = RowCache(online)
+        self._last: dict[tuple[Topic, int], FeatureRow] = {}  # by partition: the last row that went online
+
+    def begin(self, topic: Topic, partition: int, first_offset: int) -> None:
+        """Take a partition over at its committed offset.
+
+        Raises:
+            StoreError: the online store has lost what was folded before it.
+        """
+        last = self._offline[ROW_OF_TOPIC[topic].VIEW].last_row(topic, partition, first_offset)
+        if last is not None:
+            self._last[topic, partition] = last
+        self._require_last(topic, partition)
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Take fresh batches through all writes. Afterwards their offsets may be committed.
 
         Raises:
-            StoreError: a part is there already (another worker has the partition), or a store failed.
+            StoreError: a part is there already (another worker has the partition), or a store failed or lost rows.
             ServerError: the broker took no deltas.
         """
+        for batch in batches:
+            self._require_last(batch.topic, batch.partition)
         self._confirm()
         for batch in batches:
             self._archive.write(batch)
@@ -111,6 +129,20 @@ class Materializer:
     def forget(self) -> None:
         """Drop the rows in memory: another worker may have advanced them."""
         self._rows.clear()
+        self._last.clear()
+
+    def _require_last(self, topic: Topic, partition: int) -> None:
+        """On a store that came back empty the next rows would be made of nothing, and the log would hold them."""
+        last = self._last.get((topic, partition))
+        if last is None or self._expiring:
+            return
+        stored = self._online.read_row(last.VIEW, last.entity_id)
+        if stored is None or stored.event_timestamp < last.event_timestamp:
+            raise StoreError(
+                f"the online store at {self._online_name} has lost rows: the last one of {topic.value}/{partition}, of "
+                f"{last.entity_id!r}, is {'not there' if stored is None else 'older than in the offline log'}. Stop "
+                "the workers, run `python -m watchnext.store.materialize`, start them again"
+            )
 
     def _fold(self, batch: Batch) -> list[FeatureRow]:
         """The rows after each event that changed one, in order."""
@@ -138,6 +170,9 @@ class Materializer:
         newest = {(row.VIEW, row.entity_id): row for rows in folded for row in rows}
         self._confirm()
         self._online.write(list(newest.values()))
+        self._last.update(
+            {(batch.topic, batch.partition): rows[-1] for batch, rows in zip(batches, folded, strict=True) if rows}
+        )
 
 
 def fold(row: Any, event: Event, position: Position, catalog: Catalog, late: int) -> FeatureRow | None:

@@ -148,6 +148,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._commit({tp: starts[tp] for tp in fresh})
         self._committed.update(starts)
         for tp in starts:
+            self._materializer.begin(Topic(tp.topic), tp.partition, self._committed[tp])
             while (end := self._materializer.finish(Topic(tp.topic), tp.partition, self._committed[tp])) is not None:
                 self._commit({tp: end})
             self._consumer.seek(tp, self._committed[tp])

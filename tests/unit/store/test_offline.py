@@ -67,6 +67,18 @@ def test_rows_of_another_batch_are_not_taken_for_this_ones(log: OfflineLog) -> N
         log.read_part(Topic.WATCH, 0, 5, 8)
 
 
+def test_the_last_row_before_an_offset_is_that_of_the_last_part_with_rows(log: OfflineLog) -> None:
+    log.write_part(Topic.WATCH, 0, 0, 4, [row(0), row(3, watches=2)])
+    log.write_part(Topic.WATCH, 0, 5, 6, [])
+    log.write_part(Topic.WATCH, 0, 7, 9, [row(9)])
+    log.write_part(Topic.WATCH, 10, 0, 9, [row(8)])
+
+    assert log.last_row(Topic.WATCH, 0, 10) == row(9)
+    assert log.last_row(Topic.WATCH, 0, 7) == row(3, watches=2)
+    assert log.last_row(Topic.WATCH, 0, 0) is None
+    assert log.last_row(Topic.WATCH, 1, 10) is None
+
+
 def test_of_two_writers_at_once_one_wins(log: OfflineLog) -> None:
     def write(watches: int) -> bool:
         try:
