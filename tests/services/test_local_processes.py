@@ -135,6 +135,21 @@ def test_the_guardian_leaves_released_servers_alone(pid_file: Path):
     assert process.alive
 
 
+def test_the_guardian_ends_what_an_error_left_behind(pid_file: Path):
+    """A second Ctrl-C cuts off the starter while it stops what it started."""
+    started: list[processes.Process] = []
+
+    def cut_off() -> None:
+        with guarded() as starter:
+            started.append(start(pid_file, "exec sleep 1000", **{STARTER_MARK: starter}))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
+    (process,) = started
+    wait_for(lambda: not process.alive)
+
+
 def children_of(pid: int) -> list[processes.Process]:
     return [processes.Process(child.pid, 0) for child in psutil.Process(pid).children()]
 

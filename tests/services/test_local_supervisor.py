@@ -137,6 +137,29 @@ def test_a_starter_that_is_ended_midway_leaves_no_orphan(settings: Settings, num
     assert "Traceback" not in said
 
 
+def test_a_second_ctrl_c_leaves_no_orphan_either(settings: Settings):
+    with subprocess.Popen(command(settings, "up", "--only", BACKENDS), stderr=subprocess.PIPE, text=True) as starter:
+        deadline = time.monotonic() + 60
+        while "kafka" not in living(settings):
+            assert starter.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        starter.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # it is stopping Kafka, which takes longer
+        starter.send_signal(signal.SIGINT)
+        starter.communicate(timeout=60)
+
+    wait_until_gone(settings)
+
+
+def test_a_server_elsewhere_is_neither_looked_at_nor_stopped(settings: Settings):
+    supervisor.up(settings, ["valkey"])
+    far = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "kafka.example:9092"})})
+
+    assert "kafka" not in {server.name for server in supervisor.status(far)}
+    assert supervisor.down(far) == ["valkey"]
+
+
 def test_a_pid_file_that_was_lost_does_not_hide_its_server(settings: Settings):
     supervisor.up(settings, ["valkey"])
     process = process_of(settings, "valkey")

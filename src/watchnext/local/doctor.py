@@ -20,7 +20,7 @@ from watchnext.setting_keys import unread_variables
 from watchnext.settings import Settings
 
 SETUP: Final = "run `make setup`"
-DISK_GB: Final = 10
+DISK_GB: Final = 12  # as the README says
 LOCK: Final = Path("requirements.lock")
 
 
@@ -85,7 +85,7 @@ def _there(name: str, path: Path) -> Check:
 
 
 def _ports(settings: Settings) -> Iterator[Check]:
-    for server in local_servers(settings):
+    for server in local_servers(settings, skip_remote=True):
         ours = Instance(server, settings.home.absolute()).alive
         for port in server.ports:
             yield _port(server.name, port, ours)

@@ -24,18 +24,17 @@ STOP_SECONDS: Final = 5.0
 def guarded() -> Iterator[str]:
     """A starter's id: processes whose environment carries it in `WATCHNEXT_STARTER` do not outlive a crash in the body.
 
-    Leaving the body in any way releases them: what an error means for them is the caller's affair.
+    Leaving the body in order releases them. After an error the caller ends what it started; what it does not come to
+    end, such as at a second Ctrl-C, ends here.
     """
     starter = uuid.uuid4().hex
     command = ["setsid", "--fork", sys.executable, "-m", "watchnext.local.guardian", starter]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as fork:
         assert fork.stdin is not None
-        try:
-            yield starter
-        finally:
-            with suppress(BrokenPipeError):
-                fork.stdin.write(RELEASE)
-                fork.stdin.close()
+        yield starter
+        with suppress(BrokenPipeError):
+            fork.stdin.write(RELEASE)
+            fork.stdin.close()
 
 
 def watch(starter: str) -> None:

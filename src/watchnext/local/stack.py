@@ -21,8 +21,17 @@ from watchnext.settings import Settings
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
-def local_servers(settings: Settings, only: Sequence[str] = ()) -> list[Server]:
+class RemoteServerError(ConfigError):
+    """A setting names a server on another machine, which `watchnext up` cannot start."""
+
+
+def local_servers(settings: Settings, only: Sequence[str] = (), *, skip_remote: bool = False) -> list[Server]:
     """All servers, or those named in `only`, in starting order.
+
+    Args:
+        settings: ports and addresses.
+        only: names; empty for all.
+        skip_remote: leave out servers whose setting names another machine: they are not ours to look at or to stop.
 
     Raises:
         ConfigError: `only` has an unknown name, or the setting of a server to be started names another machine.
@@ -46,18 +55,26 @@ def local_servers(settings: Settings, only: Sequence[str] = ()) -> list[Server]:
     unknown = [name for name in only if name not in makers]
     if unknown:
         raise ConfigError(f"no server is called {', '.join(unknown)}; there are {', '.join(makers)}")
-    return [make() for name, make in makers.items() if not only or name in only]
+    servers = []
+    for name, make in makers.items():
+        if not only or name in only:
+            try:
+                servers.append(make())
+            except RemoteServerError:
+                if not skip_remote:
+                    raise
+    return servers
 
 
 def loopback_port(address: str, setting: str) -> int:
     """The port in `host:port`, `http://host:port` or Feast's `host:port,option=…`.
 
     Raises:
-        ConfigError: it has no port, or its host is another machine.
+        RemoteServerError: its host is another machine, or it has no port.
     """
     parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
     if parts.hostname not in LOOPBACK_HOSTS or parts.port is None:
-        raise ConfigError(
+        raise RemoteServerError(
             f"setting {setting} = {address!r} is no loopback address with a port, and `watchnext up` starts servers on "
             f"loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
         )

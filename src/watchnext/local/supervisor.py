@@ -46,15 +46,15 @@ def up(settings: Settings, only: Sequence[str] = (), progress: Progress | None =
 
 def down(settings: Settings, only: Sequence[str] = (), progress: Progress | None = None) -> list[str]:
     """Stops servers in reverse order of starting, and whatever else of this home still runs; names what it stopped."""
-    instances = _instances(settings, only)
+    instances = _instances(settings, only, skip_remote=True)
     with _locked(settings):
         stopped = _stop(instances, progress or _silent)
         return stopped if only else stopped + _stop_strays(settings)
 
 
 def status(settings: Settings) -> list[ServerStatus]:
-    """All servers of this home, in starting order."""
-    return [instance.status() for instance in _instances(settings)]
+    """All servers of this home, in starting order, without those that a setting places on another machine."""
+    return [instance.status() for instance in _instances(settings, skip_remote=True)]
 
 
 @contextmanager
@@ -74,9 +74,9 @@ def running(settings: Settings, only: Sequence[str] = (), progress: Progress | N
                 _stop([instance for instance in instances if instance.name in started], tell)
 
 
-def _instances(settings: Settings, only: Sequence[str] = ()) -> list[Instance]:
+def _instances(settings: Settings, only: Sequence[str] = (), *, skip_remote: bool = False) -> list[Instance]:
     home = settings.home.absolute()
-    return [Instance(server, home) for server in local_servers(settings, only)]
+    return [Instance(server, home) for server in local_servers(settings, only, skip_remote=skip_remote)]
 
 
 def _start(settings: Settings, instances: list[Instance], starter: str, tell: Progress) -> list[str]:

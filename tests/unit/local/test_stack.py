@@ -58,3 +58,4 @@ def test_a_remote_broker_matters_only_where_it_would_be_started():
     assert [server.name for server in local_servers(settings, ["valkey"])] == ["valkey"]
     with pytest.raises(ConfigError):
         local_servers(settings, ["kafka"])
+    assert "kafka" not in {server.name for server in local_servers(settings, skip_remote=True)}
