@@ -1,5 +1,6 @@
 """`watchnext replay NAME`: send a data set to Kafka as if it ended today."""
 
+import itertools
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,9 @@ def replay(
     days: DaysOption = 30,
     limit: Annotated[int, typer.Option(min=0, help="Send at most so many events, the oldest; 0: all.")] = 0,
     speed: Annotated[float, typer.Option(min=0, help="Times real time; 0: as fast as possible.")] = 0.0,
-    again: Annotated[bool, typer.Option(help="Send it though it was sent before: counters will count twice.")] = False,
+    again: Annotated[
+        bool, typer.Option(help="Send it though it was sent before: what is not over a week late counts twice.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Send a data set's catalogue, profiles and events to Kafka, moved by whole days to end today."""
@@ -55,10 +58,13 @@ def send(
 ) -> tuple[int, "Shift"]:
     """Send `dataset` with a progress bar; returns how many messages were acknowledged, and the shift.
 
+    A replay of the whole data set that was cut off goes on after the last message that is known to have arrived: at
+    most 20,000 messages are sent twice, of which the stream drops what it has just seen.
+
     Raises:
         ServerError: the broker is down.
     """
-    from watchnext.data.replay import fix_shift, paced, record_finished, replay_events
+    from watchnext.data.replay import fix_shift, paced, record_finished, record_progress, replay_events
     from watchnext.stream.producer import EventProducer
     from watchnext.stream.topics import ensure_topics
 
@@ -66,9 +72,14 @@ def send(
     shift = fix_shift(settings.home, dataset, clock)
     with EventProducer(settings) as producer, progress(quiet=quiet) as bars:
         task = bars.add_task(f"sending {dataset.name}", total=None)
-        records = paced(replay_events(dataset, shift, limit=limit), speed)
-        sent = producer.send_many(records, lambda count: bars.update(task, completed=count))
-    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, sent, clock)
+        done = 0 if limit or shift.finished_at_ms else shift.events
+        records = paced(itertools.islice(replay_events(dataset, shift, limit=limit), done, None), speed)
+        sent = producer.send_many(
+            records,
+            lambda count: bars.update(task, completed=done + count),
+            lambda count: None if limit else record_progress(settings.home, dataset.name, shift, done + count),
+        )
+    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, done + sent, clock)
 
 
 def _report(as_json: bool, answer: dict[str, Any], text: str) -> None:

@@ -51,7 +51,7 @@ class Shift:
 
     days: int
     fixed_at_ms: int
-    events: int = 0  # of the last replay that reached the end
+    events: int = 0  # messages of the last replay that reached the end, or of one that was cut off: go on after them
     finished_at_ms: int = 0  # 0: none did yet
 
     @property
@@ -91,6 +91,11 @@ def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clo
     finished = replace(shift, events=events, finished_at_ms=clock.now_ms())
     _record(home, name, finished)
     return finished
+
+
+def record_progress(home: Path, name: str, shift: Shift, events: int) -> None:
+    """Note that the first `events` messages of a replay of the whole data set have arrived."""
+    _record(home, name, replace(shift, events=events))
 
 
 def replay_events(dataset: Dataset, shift: Shift, *, limit: int = 0) -> Iterator[Record]:

@@ -84,14 +84,30 @@ class EventProducer:
         if delivered is not None:
             future.add_callback(lambda _: delivered(None))
 
-    def send_many(self, events: Iterable[tuple[Topic, Event]], progress: Callable[[int], None] | None = None) -> int:
-        """Send all and wait for the acknowledgements; `progress` hears the count so far. Returns the count."""
+    def send_many(
+        self,
+        events: Iterable[tuple[Topic, Event]],
+        progress: Callable[[int], None] | None = None,
+        acknowledged: Callable[[int], None] | None = None,
+    ) -> int:
+        """Send all and wait for the acknowledgements.
+
+        Args:
+            events: topic and event.
+            progress: hears how many were sent, now and then.
+            acknowledged: hears how many have arrived, at each flush.
+
+        Returns:
+            How many there were.
+        """
         count = 0
         for topic, event in events:
             self.send(topic, event)
             count += 1
             if count % _FLUSH_EVERY == 0:
                 self.flush()
+                if acknowledged is not None:
+                    acknowledged(count)
             if progress is not None and count % 1_000 == 0:
                 progress(count)
         self.flush()

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from watchnext.cli.replay import send
 from watchnext.clock import DAY_MS, FixedClock
 from watchnext.contracts.events import CatalogEvent, ProfileEvent, SearchEvent, WatchEvent
 from watchnext.contracts.names import Topic
@@ -17,7 +18,9 @@ from watchnext.data.replay import (
 )
 from watchnext.data.simulator import END_MS, Simulator
 from watchnext.data.truth import WorldConfig
-from watchnext.errors import DataError
+from watchnext.errors import DataError, ServerError
+from watchnext.settings import load_settings
+from watchnext.stream import producer, topics
 
 SMALL = WorldConfig(users=10, videos=20)
 NOW = END_MS + 40 * DAY_MS + 12_345
@@ -37,6 +40,49 @@ def test_a_finished_replay_is_remembered(tmp_path):
 
     assert recorded_shift(tmp_path, "simulator") == Shift(40, NOW, events=99, finished_at_ms=NOW + 1)
     assert recorded_shift(tmp_path, "movielens") is None
+
+
+def test_a_replay_that_was_cut_off_goes_on_after_what_arrived(tmp_path, monkeypatch):
+    """Sent again from the start, watches that are long past the last 256 ids would count twice."""
+    sent: list[tuple[Topic, str]] = []
+
+    class Broker:
+        """Takes messages until it has `room` no more."""
+
+        room = 50
+
+        def __init__(self, _): ...
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_): ...
+
+        def send_many(self, events, progress, acknowledged):
+            count = 0
+            for count, (topic, event) in enumerate(events, start=1):
+                if len(sent) == self.room:
+                    raise ServerError("gone")
+                sent.append((topic, event.key + str(event.at_ms)))
+                if count % 20 == 0:
+                    acknowledged(count)
+            return count
+
+    monkeypatch.setattr(producer, "EventProducer", Broker)
+    monkeypatch.setattr(topics, "ensure_topics", lambda _: None)
+    settings, dataset, clock = load_settings(home=tmp_path), Simulator(SMALL, days=2), FixedClock(NOW)
+    whole = [(topic, event.key + str(event.at_ms)) for topic, event in replay_events(dataset, Shift(40, NOW))]
+
+    with pytest.raises(ServerError):
+        send(settings, dataset, clock, quiet=True)
+    assert recorded_shift(tmp_path, "simulator") == Shift(40, NOW, events=40)
+    del sent[40:]  # not acknowledged: whether they arrived is not known
+    Broker.room = 10**6
+    count, shift = send(settings, dataset, clock, quiet=True)
+
+    assert sent == whole
+    assert (count, shift.events) == (len(whole) - 40, len(whole))
+    assert shift.finished_at_ms == NOW
 
 
 def test_a_torn_record_is_an_error_that_names_the_file(tmp_path):
