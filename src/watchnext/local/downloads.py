@@ -16,6 +16,7 @@ from watchnext.local.kafka import CLASS_ARCHIVE, format_storage, java_command, p
 from watchnext.local.prerequisites import GO, JAVA, MAVEN, require
 
 ROUTER_PACKAGE: Final = "github.com/kserve/kserve/cmd/router"
+GO_FLAGS: Final = ("-gcflags=all=-dwarf=false", "-ldflags=-s -w")  # no debug data: a fifth less to compile
 
 
 def fetch_kafka() -> None:
@@ -64,7 +65,7 @@ def build_router() -> None:
         for name in ("go.mod", "go.sum"):
             shutil.copy(ARTIFACTS / "router" / name, folder)
         target = folder / "out"
-        command = ["go", "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", f"{target}/router"]
+        command = ["go", "build", "-mod=readonly", "-trimpath", *GO_FLAGS, "-o", f"{target}/router"]
         _run([*command, ROUTER_PACKAGE], folder, "Go")
         keep(target, binary.parent)
 
