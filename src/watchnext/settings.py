@@ -49,7 +49,7 @@ class Features(Section):
 
     online: str = Field("127.0.0.1:16379", description="host:port of Valkey or Redis, as Feast's connection string")
     registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
-    archive: str = Field("", description="folder or fsspec URL of the event archive; empty: <home>/archive")
+    archive: str = Field("", description="folder of the event archive, which all workers mount; empty: <home>/archive")
     offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")
     late_days: float = Field(7, gt=0, description="events later than this go to the archive only")
     future_minutes: float = Field(10, ge=0, description="events further ahead than this are dead letters")
