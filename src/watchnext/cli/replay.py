@@ -1,6 +1,5 @@
 """`watchnext replay NAME`: send a data set to Kafka as if it ended today."""
 
-import itertools
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,27 +58,40 @@ def send(
     """Send `dataset` with a progress bar; returns how many messages were acknowledged, and the shift.
 
     A replay of the whole data set that was cut off goes on after the last message that is known to have arrived: at
-    most 20,000 messages are sent twice, of which the stream drops what it has just seen.
+    most 20,000 messages are sent twice, of which the stream drops what it has just seen. One of other users, days or
+    files is not gone on with: all of this one is sent.
 
     Raises:
         ServerError: the broker is down.
     """
-    from watchnext.data.replay import fix_shift, paced, record_finished, record_progress, replay_events
+    from watchnext.data.replay import (
+        Passed,
+        fix_shift,
+        paced,
+        record_finished,
+        record_progress,
+        remaining_events,
+        replay_events,
+    )
     from watchnext.stream.producer import EventProducer
     from watchnext.stream.topics import ensure_topics
 
     ensure_topics(settings)
     shift = fix_shift(settings.home, dataset, clock)
+    passed, records = Passed(), replay_events(dataset, shift, limit=limit)
+    if not limit:
+        passed, records = remaining_events(dataset, shift)
+
+    def arrived(_: int) -> None:
+        if not limit and not shift.finished_at_ms:
+            record_progress(settings.home, dataset.name, shift, passed)
+
     with EventProducer(settings) as producer, progress(quiet=quiet) as bars:
-        task = bars.add_task(f"sending {dataset.name}", total=None)
-        done = 0 if limit or shift.finished_at_ms else shift.events
-        records = paced(itertools.islice(replay_events(dataset, shift, limit=limit), done, None), speed)
+        done, task = passed.count, bars.add_task(f"sending {dataset.name}", total=None)
         sent = producer.send_many(
-            records,
-            lambda count: bars.update(task, completed=done + count),
-            lambda count: None if limit else record_progress(settings.home, dataset.name, shift, done + count),
+            paced(records, speed), lambda count: bars.update(task, completed=done + count), arrived
         )
-    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, done + sent, clock)
+    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, passed.count, clock)
 
 
 def _report(as_json: bool, answer: dict[str, Any], text: str) -> None:

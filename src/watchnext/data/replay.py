@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -53,6 +54,7 @@ class Shift:
     fixed_at_ms: int
     events: int = 0  # messages of the last replay that reached the end, or of one that was cut off: go on after them
     finished_at_ms: int = 0  # 0: none did yet
+    checksum: int = 0  # of those `events`, where a replay was cut off: another sample begins with others
 
     @property
     def ms(self) -> int:
@@ -88,14 +90,44 @@ def recorded_shift(home: Path, name: str) -> Shift | None:
 
 def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock) -> Shift:
     """Note that a replay of the whole data set was sent and acknowledged."""
-    finished = replace(shift, events=events, finished_at_ms=clock.now_ms())
+    finished = replace(shift, events=events, finished_at_ms=clock.now_ms(), checksum=0)
     _record(home, name, finished)
     return finished
 
 
-def record_progress(home: Path, name: str, shift: Shift, events: int) -> None:
-    """Note that the first `events` messages of a replay of the whole data set have arrived."""
-    _record(home, name, replace(shift, events=events))
+def record_progress(home: Path, name: str, shift: Shift, passed: "Passed") -> None:
+    """Note that the first messages of a replay of the whole data set, those that passed, have arrived."""
+    _record(home, name, replace(shift, events=passed.count, checksum=passed.checksum))
+
+
+@dataclass(slots=True)
+class Passed:
+    """Counts records on their way; of two replays with equal counts and checksums, the same records have passed."""
+
+    count: int = 0
+    checksum: int = 0
+
+    def through(self, records: Iterator[Record]) -> Iterator[Record]:
+        """`records`, counted one by one as they are taken."""
+        for topic, event in records:
+            self.count += 1
+            self.checksum = zlib.crc32(f"{topic.value} {event.key} {event.at_ms}\n".encode(), self.checksum)
+            yield topic, event
+
+
+def remaining_events(dataset: Dataset, shift: Shift) -> tuple[Passed, Iterator[Record]]:
+    """What a replay that was cut off has not sent, and what had passed before.
+
+    All, if none was cut off, or one of other users, days or files: its count says nothing of these events.
+    """
+    passed = Passed()
+    records = passed.through(replay_events(dataset, shift))
+    for _ in itertools.islice(records, 0 if shift.finished_at_ms else shift.events):
+        pass
+    if shift.finished_at_ms or (passed.count, passed.checksum) == (shift.events, shift.checksum):
+        return passed, records
+    passed = Passed()
+    return passed, passed.through(replay_events(dataset, shift))
 
 
 def replay_events(dataset: Dataset, shift: Shift, *, limit: int = 0) -> Iterator[Record]:

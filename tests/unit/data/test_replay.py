@@ -1,5 +1,6 @@
 import itertools
 import json
+from typing import ClassVar
 
 import pytest
 
@@ -42,47 +43,101 @@ def test_a_finished_replay_is_remembered(tmp_path):
     assert recorded_shift(tmp_path, "movielens") is None
 
 
-def test_a_replay_that_was_cut_off_goes_on_after_what_arrived(tmp_path, monkeypatch):
-    """Sent again from the start, watches that are long past the last 256 ids would count twice."""
-    sent: list[tuple[Topic, str]] = []
+class Broker:
+    """Stands for the producer and its broker; takes messages until it has `room` no more, and then is gone."""
 
-    class Broker:
-        """Takes messages until it has `room` no more."""
+    room = 10**6
+    got: ClassVar[list[tuple[Topic, str]]] = []
 
-        room = 50
+    def __init__(self, _): ...
 
-        def __init__(self, _): ...
+    def __enter__(self):
+        return self
 
-        def __enter__(self):
-            return self
+    def __exit__(self, *_): ...
 
-        def __exit__(self, *_): ...
+    def send_many(self, events, progress, acknowledged):
+        count = 0
+        for count, (topic, event) in enumerate(events, start=1):
+            if len(self.got) == self.room:
+                raise ServerError("gone")
+            self.got.append((topic, event.key + str(event.at_ms)))
+            if count % 20 == 0:
+                acknowledged(count)
+        return count
 
-        def send_many(self, events, progress, acknowledged):
-            count = 0
-            for count, (topic, event) in enumerate(events, start=1):
-                if len(sent) == self.room:
-                    raise ServerError("gone")
-                sent.append((topic, event.key + str(event.at_ms)))
-                if count % 20 == 0:
-                    acknowledged(count)
-            return count
 
+@pytest.fixture
+def broker(monkeypatch):
     monkeypatch.setattr(producer, "EventProducer", Broker)
     monkeypatch.setattr(topics, "ensure_topics", lambda _: None)
+    monkeypatch.setattr(Broker, "got", [])
+    monkeypatch.setattr(Broker, "room", 50)
+    return Broker
+
+
+def whole(dataset):
+    return [(topic, event.key + str(event.at_ms)) for topic, event in replay_events(dataset, Shift(40, NOW))]
+
+
+def test_a_replay_that_was_cut_off_goes_on_after_what_arrived(tmp_path, broker):
+    """Sent again from the start, watches that are long past the last 256 ids would count twice."""
     settings, dataset, clock = load_settings(home=tmp_path), Simulator(SMALL, days=2), FixedClock(NOW)
-    whole = [(topic, event.key + str(event.at_ms)) for topic, event in replay_events(dataset, Shift(40, NOW))]
 
     with pytest.raises(ServerError):
         send(settings, dataset, clock, quiet=True)
-    assert recorded_shift(tmp_path, "simulator") == Shift(40, NOW, events=40)
-    del sent[40:]  # not acknowledged: whether they arrived is not known
-    Broker.room = 10**6
+    noted = recorded_shift(tmp_path, "simulator")
+    assert (noted.days, noted.fixed_at_ms, noted.events, noted.finished_at_ms) == (40, NOW, 40, 0)
+    del broker.got[40:]  # not acknowledged: whether they arrived is not known
+    broker.room = 10**6
     count, shift = send(settings, dataset, clock, quiet=True)
 
-    assert sent == whole
-    assert (count, shift.events) == (len(whole) - 40, len(whole))
-    assert shift.finished_at_ms == NOW
+    assert broker.got == whole(dataset)
+    assert count == len(broker.got) - 40
+    assert shift == Shift(40, NOW, events=len(broker.got), finished_at_ms=NOW)
+
+
+def test_a_replay_that_is_cut_off_twice_goes_on_twice(tmp_path, broker):
+    settings, dataset, clock = load_settings(home=tmp_path), Simulator(SMALL, days=2), FixedClock(NOW)
+
+    for room, arrived in ((50, 40), (75, 60), (10**6, None)):
+        broker.room = room
+        if arrived is None:
+            send(settings, dataset, clock, quiet=True)
+        else:
+            with pytest.raises(ServerError):
+                send(settings, dataset, clock, quiet=True)
+            assert recorded_shift(tmp_path, "simulator").events == arrived
+            del broker.got[arrived:]
+
+    assert broker.got == whole(dataset)
+
+
+def test_a_replay_of_other_users_is_sent_whole_after_one_that_was_cut_off(tmp_path, broker):
+    """Skipping as many events as had arrived of the smaller sample lost those of the larger one."""
+    settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
+    larger = Simulator(WorldConfig(users=15, videos=20), days=2)
+
+    with pytest.raises(ServerError):
+        send(settings, Simulator(SMALL, days=2), clock, quiet=True)
+    broker.got.clear()
+    broker.room = 10**6
+    count, shift = send(settings, larger, clock, quiet=True)
+
+    assert broker.got == whole(larger)
+    assert count == shift.events == len(broker.got)
+
+
+def test_a_second_sending_that_is_cut_off_leaves_the_first_on_record(tmp_path, broker):
+    settings, dataset, clock = load_settings(home=tmp_path), Simulator(SMALL, days=2), FixedClock(NOW)
+    broker.room = 10**6
+    _, finished = send(settings, dataset, clock, quiet=True)
+    broker.room = len(broker.got) + 50
+
+    with pytest.raises(ServerError):
+        send(settings, dataset, clock, quiet=True)
+
+    assert recorded_shift(tmp_path, "simulator") == finished
 
 
 def test_a_torn_record_is_an_error_that_names_the_file(tmp_path):
