@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from watchnext.local.doctor import Check, examine
+from watchnext.local.doctor import DISK_GB, Check, examine
 from watchnext.settings import load_settings
 
 
@@ -56,3 +56,19 @@ def test_a_variable_that_names_no_setting_is_a_notice(clone: Path, monkeypatch: 
     found = check("WATCHNEXT_PROFLE")
 
     assert (found.mend, found.needed) == ("WATCHNEXT_PROFILE is one", False)
+
+
+def test_a_server_elsewhere_is_no_trouble_of_this_machine():
+    """It ended the doctor with an error."""
+    settings = load_settings(kafka={"bootstrap": "kafka.example:9092"})
+
+    ports = [found.name for found in examine(settings) if found.name.startswith("port ")]
+
+    assert not [name for name in ports if "(kafka)" in name]
+    assert "port 16379 (valkey)" in ports
+
+
+def test_the_disk_that_is_wanted_is_the_readmes():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+
+    assert f"{DISK_GB} GB of disk" in readme
