@@ -14,6 +14,7 @@ from watchnext.errors import StoreError, VectorIndexError
 from watchnext.features.codec import unpack
 from watchnext.features.state import EncodedUser
 from watchnext.recommend.retrieval import Retriever
+from watchnext.recommend.sources import SourceTables
 from watchnext.settings import Serving, Settings
 
 LIVE = prepared()
@@ -151,6 +152,25 @@ def test_hung_backends_cost_their_budget_and_not_the_answer():
     late = ask("ann", retriever(index=hung, serving=serving))
     assert late.degraded == ["index"]
     hung.release.set()
+
+
+def test_similar_videos_that_come_late_cost_their_source_and_no_rung(monkeypatch: pytest.MonkeyPatch):
+    release = threading.Event()
+    monkeypatch.setattr(SourceTables, "neighbours", lambda *_: release.wait())
+    serving = Serving(features_budget_ms=5_000, index_budget_ms=500)
+    with structlog.testing.capture_logs() as logged:
+        envelope = ask("ann", retriever(serving=serving), traceparent="00-ab")
+    release.set()
+    assert envelope.degraded == []
+    assert {label for labels in sources(envelope).values() for label in labels} == {
+        "tower",
+        "channels",
+        "trending",
+        "fresh",
+    }
+    assert [(entry["event"], entry["source"], entry["request_id"], entry["traceparent"]) for entry in logged] == [
+        ("source_lost", "similar", "r", "00-ab")
+    ]
 
 
 def test_two_requests_at_one_time_are_identical():
