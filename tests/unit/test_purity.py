@@ -10,7 +10,7 @@ import watchnext
 
 ROOMS = ("watchnext.features", "watchnext.models")
 PACKAGE = Path(watchnext.__file__).parent
-FILES = [file for room in ROOMS for file in sorted((PACKAGE / room.split(".")[1]).glob("*.py"))]
+FILES = [file for room in ROOMS for file in sorted((PACKAGE / room.split(".")[1]).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
