@@ -76,7 +76,8 @@ class Training(Section):
 
     seed: int = 7
     cap_per_user: int = Field(0, ge=0, description="K examples a user for the towers")
-    epochs: int = Field(0, ge=0)
+    epochs: int = Field(0, ge=0, description="of the ranker")
+    tower_epochs: int = Field(0, ge=0)
     batch: int = Field(0, ge=0)
     embedding_dim: int = Field(0, ge=0, description="width of user and video vectors")
     tower: list[int] = Field([], description="hidden layers of the user tower")

@@ -28,7 +28,7 @@ WORLD = Simulator(WorldConfig(seed=1, users=400, videos=200), days=15)
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("cold")
-    return Settings(home=home, profile="tiny", training=Training(threads=1, seed=1, epochs=6))
+    return Settings(home=home, profile="tiny", training=Training(threads=1, seed=1, tower_epochs=6))
 
 
 @pytest.fixture(scope="module")

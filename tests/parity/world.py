@@ -56,7 +56,7 @@ def trained(home: Path) -> Trained:
         home=home,
         profile="tiny",
         generations=Generations(refresh_minutes=24 * 60),
-        training=Training(threads=1, epochs=1),
+        training=Training(threads=1, epochs=1, tower_epochs=1),
     )
     write_records(settings, records())
     apply(settings)

@@ -79,7 +79,8 @@ class ProfileConfig:
     top_videos: int  # with an embedding
     top_tokens: int
     quantile_bins: int
-    epochs: int
+    epochs: int  # of the ranker
+    tower_epochs: int
     batch: int
     negatives: int  # sampled a batch, the same for all its examples
     cap_per_user: int  # examples of a user
@@ -109,6 +110,7 @@ PROFILES = {
         top_tokens=2_000,
         quantile_bins=32,
         epochs=3,
+        tower_epochs=3,
         batch=128,
         negatives=128,
         cap_per_user=20,
@@ -122,6 +124,7 @@ PROFILES = {
         top_tokens=50_000,
         quantile_bins=256,
         epochs=5,
+        tower_epochs=8,
         batch=512,
         negatives=1_000,
         cap_per_user=40,
@@ -135,6 +138,7 @@ PROFILES = {
         top_tokens=1_000_000,
         quantile_bins=1_000,
         epochs=5,
+        tower_epochs=5,
         batch=4_096,
         negatives=5_000,
         cap_per_user=100,

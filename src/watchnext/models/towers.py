@@ -2,7 +2,9 @@
 
 Paper, section 3: averaged embeddings of watches and search tokens beside demographics, time and example age, through a
 ReLU tower. Ours adds a video tower: the id embedding, which the history shares, plus a content part from channel,
-topics, language and length. A video without an id (cold or rare) is its content part alone.
+topics, language and length. A video without an id (cold or rare) is its content part alone. And ours lets the averaged
+history past the ReLU tower, by a learnt gain, so that videos watched together are near each other from the start
+(docs/adr/0022).
 """
 
 import torch
@@ -14,6 +16,7 @@ from watchnext.models.layers import Bag, context_embeddings, embedding, pool, re
 
 __all__ = ["TowerConfig", "TwoTower"]
 
+HISTORY_GAIN = 6.0  # at the start; about the square root of a bag: averages are that much shorter than their parts
 LENGTH_FEATURES = 2  # log of the video's length and its square (`batches.video_batch`)
 
 
@@ -36,20 +39,22 @@ class TwoTower(nn.Module):
         inputs = bags + width_of(self.context_embeddings) + len(TOWER_FEATURES)
         self.user_tower = relu_stack(inputs, config.hidden)
         self.user_vector = nn.Linear(config.hidden[-1] if config.hidden else inputs, dim)
+        self.history_gain = nn.Parameter(torch.tensor(HISTORY_GAIN))
         content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
         self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
 
     def user(self, batch: dict[str, Tensor]) -> Tensor:
         """User vectors `[users, dim]` of a `tower_batch`."""
+        history = self.history_bag(self.video_embedding, batch["history"])
         parts = [
-            self.history_bag(self.video_embedding, batch["history"]),
+            history,
             pool(self.channel_embedding, batch["history_channels"]),
             pool(self.topic_embedding, batch["history_topics"]),
             self.token_bag(self.token_embedding, batch["search_tokens"]),
             *(table(batch[name]) for name, table in self.context_embeddings.items()),
             batch["continuous"],
         ]
-        vector: Tensor = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
+        vector: Tensor = self.user_vector(self.user_tower(torch.cat(parts, dim=1))) + self.history_gain * history
         return vector
 
     def videos(self, batch: dict[str, Tensor]) -> Tensor:

@@ -49,7 +49,7 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     curve: list[tuple[int, float]] = []
     losses: list[float] = []
     tower.train()
-    for epoch in range(config.epochs):
+    for epoch in range(config.tower_epochs):
         before = len(losses)
         order = generator.permutation(len(data.towers.row))
         for start in range(0, len(order), config.batch):
@@ -72,7 +72,9 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
             losses.append(loss.item())
             if len(losses) % LOGGED_STEPS == 0:
                 curve.append((len(losses), float(np.mean(losses[-LOGGED_STEPS:]))))
-        _log.info("towers_epoch", epoch=epoch + 1, of=config.epochs, loss=round(float(np.mean(losses[before:])), 4))
+        _log.info(
+            "towers_epoch", epoch=epoch + 1, of=config.tower_epochs, loss=round(float(np.mean(losses[before:])), 4)
+        )
     save_towers(tower.cpu(), curve, folder)
     return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": len(losses), "examples": len(data.towers.row)}
 

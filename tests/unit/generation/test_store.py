@@ -156,6 +156,7 @@ def test_models_that_changed_meaning_fail_the_probes(store: GenerationStore, bui
     verify_probes(bundle)
     with torch.no_grad():
         bundle.tower.user_vector.weight.mul_(-1)
+        bundle.tower.history_gain.mul_(-1)
     with pytest.raises(GenerationError, match=r"probe user \d+ of .* no longer gets video v\d+ at place 1"):
         verify_probes(bundle)
 

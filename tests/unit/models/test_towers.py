@@ -20,6 +20,17 @@ def test_the_id_embedding_is_shared_by_history_and_video_tower():
     assert changed.tolist() == [False, False, True, False]
 
 
+def test_the_averaged_history_goes_past_the_relu_tower_by_the_gain():
+    model = towers()
+    both, nobody = user_inputs(encoded(["film", "song"])), user_inputs(encoded([]))
+    with torch.no_grad():
+        before, of_nobody = model.user(both), model.user(nobody)
+        model.history_gain += 2.0
+        film, song = model.video_embedding.weight[2], model.video_embedding.weight[1]
+        assert torch.allclose(model.user(both) - before, film + song, atol=1e-5)  # 2.0 times their mean
+        assert torch.equal(model.user(nobody), of_nobody)
+
+
 def test_a_cold_video_is_its_content_part_alone():
     model = towers()
     vectors, content = model.videos(video_inputs()), model.content(video_inputs())

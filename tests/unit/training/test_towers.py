@@ -23,7 +23,7 @@ def test_negatives_follow_the_smoothed_counts_and_never_the_unknown_video():
 def test_the_loss_of_an_epoch_is_not_the_mean_since_the_start(monkeypatch, tmp_path):
     monkeypatch.setattr(towers, "LOGGED_STEPS", 3)  # the steps of an epoch: the curve's means are those of epochs
     examples([1, 2, 3, 1, 2, 3]).save(tmp_path / "examples")
-    training = Training(threads=1, epochs=3, batch=2, negatives=4)
+    training = Training(threads=1, tower_epochs=3, batch=2, negatives=4)
 
     with capture_logs() as logged:
         train_towers(Settings(profile="tiny", training=training), tmp_path / "examples", tmp_path / "towers")
