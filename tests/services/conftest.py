@@ -5,7 +5,8 @@ Only the router's 8080 is fixed: stop a running `watchnext up` before. Nothing o
 
 import random
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise RuntimeError(f"{len(found)} ports between 20000 and 32000 are free; {count} are wanted")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until `condition` holds; a minute means that it never will."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened within 60 s"
+        time.sleep(0.05)
 
 
 def private_settings(home: Path, **flags: dict[str, Any]) -> Settings:

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.services.conftest import wait_for
 from watchnext.local import processes
 from watchnext.local.guardian import guarded
 from watchnext.local.processes import SERVER_MARK, STARTER_MARK
@@ -37,13 +38,6 @@ def start(pid_file: Path, script: str, **environment: str) -> processes.Process:
     process = processes.read(pid_file)
     assert process is not None
     return process
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened within 20 s"
-        time.sleep(0.05)
 
 
 def test_a_server_is_nobodys_child_in_a_session_of_its_own_and_logs(pid_file: Path):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.conftest import private_settings
+from tests.services.conftest import private_settings, wait_for
 from watchnext.errors import ServerError
 from watchnext.local import processes, supervisor
 from watchnext.local.environment import server_environment
@@ -60,6 +60,13 @@ def living(settings: Settings) -> set[str]:
     """Servers of this home that have a process, found without pid files."""
     marks = processes.marked_values(SERVER_MARK)
     return {Path(mark).stem for mark in marks if Path(mark).parent == run_folder(settings.home)}
+
+
+def pending_signals(pid: int) -> set[int]:
+    """Signals that a process was sent and has not taken."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    bits = int(next(line for line in lines if line.startswith("ShdPnd:")).split()[1], base=16)
+    return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
 
 
 def wait_until_gone(settings: Settings) -> None:
@@ -138,14 +145,15 @@ def test_a_starter_that_is_ended_midway_leaves_no_orphan(settings: Settings, num
 
 
 def test_a_second_ctrl_c_leaves_no_orphan_either(settings: Settings):
+    """It comes while the starter waits for the end of the server that it stops first: no other was told to end yet."""
+    milvus_file = run_folder(settings.home) / "milvus.pid"
     with subprocess.Popen(command(settings, "up", "--only", BACKENDS), stderr=subprocess.PIPE, text=True) as starter:
-        deadline = time.monotonic() + 60
-        while "kafka" not in living(settings):
-            assert starter.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: milvus_file.exists())
+        milvus = process_of(settings, "milvus")
+        os.kill(milvus.pid, signal.SIGSTOP)  # neither ready nor gone at its stop signal
         starter.send_signal(signal.SIGINT)
-        time.sleep(0.3)  # it is stopping Kafka, which takes longer
+        wait_for(lambda: signal.SIGINT in pending_signals(milvus.pid))
+        assert living(settings) == {"kafka", "valkey", "milvus"}
         starter.send_signal(signal.SIGINT)
         starter.communicate(timeout=60)
 
