@@ -120,6 +120,9 @@ class VideoIndex:
                 limit=k,
                 output_fields=["row"],  # the default answers with the vectors
                 search_params={"metric_type": "IP", "params": {"ef": max(k, MIN_EF)}},
+                # A collection never changes once it is loaded. "Strong" makes a Milvus server wait for its next time
+                # tick, every 200 ms, before it searches.
+                consistency_level="Eventually",
                 timeout=timeout_s,
             ),
         )
