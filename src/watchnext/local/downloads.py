@@ -16,7 +16,7 @@ from watchnext.local.kafka import CLASS_ARCHIVE, format_storage, java_command, p
 from watchnext.local.prerequisites import GO, JAVA, MAVEN, require
 
 ROUTER_PACKAGE: Final = "github.com/kserve/kserve/cmd/router"
-GO_FLAGS: Final = ("-gcflags=all=-dwarf=false", "-ldflags=-s -w")  # no debug data: a sixth less to compile
+GO_FLAGS: Final = ("-gcflags=all=-dwarf=false", "-ldflags=-s -w")  # no debug data: less to compile
 
 
 def fetch_kafka() -> None:
