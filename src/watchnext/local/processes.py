@@ -19,6 +19,7 @@ from typing import Final
 SERVER_MARK: Final = "WATCHNEXT_SERVER"
 STARTER_MARK: Final = "WATCHNEXT_STARTER"
 _POLL_SECONDS: Final = 0.02
+_RECORD_SECONDS: Final = 10.0  # for the first process to write its pid file, which it does at once
 # Field 22 of /proc/PID/stat is the start time in clock ticks since boot; exec keeps pid and start time.
 _RECORD_AND_BECOME: Final = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 
@@ -57,7 +58,9 @@ def start(command: Iterable[str], *, pid_file: Path, log: Path, folder: Path, en
             )
     finally:
         signal.signal(signal.SIGINT, previous)
-    while read(pid_file) is None and marked_pids(SERVER_MARK, str(pid_file)):
+    # Not "while a marked process lives": in the middle of exec a process has no environment to read.
+    deadline = time.monotonic() + _RECORD_SECONDS
+    while read(pid_file) is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
 
 
