@@ -50,10 +50,9 @@ def make_environment() -> None:
     uv = [str(ENVIRONMENT / "bin" / "uv"), "pip"]
     _run([*uv, "sync", "--quiet", "--require-hashes", "--python", python, str(LOCK)])
     # Bytecode now, of all but tests: a process that may not write it compiles a thousand modules at every start.
+    # It ends with 1 where a file is for newer Pythons, as one of torch's is.
     packages = str(next(ENVIRONMENT.glob("lib/python*/site-packages")))
-    _run(
-        [python, "-m", "compileall", "-qq", "-j", "2", "-x", "/tests?/", packages], ends=(0, 1)
-    )  # 1: files for newer Pythons
+    _run([python, "-m", "compileall", "-qq", "-j", "2", "-x", "/tests?/", packages], ends=(0, 1))
     # With the lock's hatchling: an isolated build would fetch one of any version, without hashes.
     _run([*uv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "--editable", "."])
     STAMP.write_text(wanted_stamp())

@@ -56,12 +56,11 @@ def _rows_at(settings: Settings, times: Mapping[str, Sequence[int]]) -> Iterator
 
     A video's row goes on counting for its next time: read it at once.
     """
-    wanted = {video_id: of_video for video_id, of_video in times.items() if of_video}
-    until = max((of_video[-1] for of_video in wanted.values()), default=0)
+    until = max((of_video[-1] for of_video in times.values()), default=0)
     for video_id, group in groupby(_deltas(settings, until), attrgetter("video_id")):
         deltas, row = list(group), VideoCounters(entity_id=video_id)
         counted = 0
-        for time_ms in wanted.get(video_id, ()):
+        for time_ms in times.get(video_id, ()):
             while counted < len(deltas) and deltas[counted].available_at <= time_ms:
                 count(row, deltas[counted])
                 counted += 1
