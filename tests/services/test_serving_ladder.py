@@ -180,6 +180,14 @@ def test_rest_grpc_and_the_bare_graph_agree_and_so_do_two_answers(live: Settings
     assert not any(item.features for item in rest.items)
 
 
+def test_a_request_writes_no_line_into_the_steps_logs(live: Settings):
+    logs = [live.home / "logs" / f"{step}.log" for step in ("retrieval", "ranking")]
+    before = [log.stat().st_size for log in logs]
+    for _ in range(3):
+        ask_rest(live, RecommendRequest(user_id="ann", k=K))
+    assert [log.stat().st_size for log in logs] == before
+
+
 def test_an_unknown_user_gets_popular_videos_and_nothing_is_degraded(live: Settings):
     answer = ask(live, "nobody", country="fr")
     assert answer.degraded == []

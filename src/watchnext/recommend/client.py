@@ -86,7 +86,7 @@ def ask_graph(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
         raise GraphError(
             f"the router at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
         ) from error
-    return read_answer(response)
+    return read_answer(response.status_code, response.content)
 
 
 def _key(settings: Settings) -> dict[str, str]:

@@ -1,20 +1,21 @@
 """The inference graph as its callers see it: a request in, an answer out, over the router's one address."""
 
-import httpx
+from typing import Final
 
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
 from watchnext.errors import GraphError, RequestError
+from watchnext.recommend.http_pool import HttpError, HttpPool
 
-HEADERS = {"content-type": "application/json"}
+HEADERS: Final = {"content-type": "application/json"}
+_OK, _BAD_REQUEST = 200, 400
 
 
 class Graph:
     """Asks the graph. The caller bounds the time."""
 
     def __init__(self, url: str, *, connections: int) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._url = url
-        self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)
+        self._pool = HttpPool(connections)
 
     async def ask(self, request: RecommendRequest) -> RecommendAnswer:
         """The graph's answer.
@@ -24,28 +25,28 @@ class Graph:
             GraphError: the graph is down or a step failed.
         """
         try:
-            response = await self._client.post(self._url, content=encode(request), headers=HEADERS)
-        except httpx.HTTPError as error:
-            raise GraphError(f"the graph at {self._url} cannot be reached: {type(error).__name__} {error}") from error
-        return read_answer(response)
+            status, body = await self._pool.post(self._url, encode(request), HEADERS)
+        except HttpError as error:
+            raise GraphError(f"the graph at {self._url} cannot be reached: {error}") from error
+        return read_answer(status, body)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._pool.close()
 
 
-def read_answer(response: httpx.Response) -> RecommendAnswer:
+def read_answer(status: int, body: bytes) -> RecommendAnswer:
     """The answer in a response of the graph.
 
     Raises:
         RequestError: 400: the graph refused the request.
         GraphError: any other status, or no answer in the body.
     """
-    if response.status_code == httpx.codes.BAD_REQUEST:
-        raise RequestError(response.text[:500])
-    if response.status_code != httpx.codes.OK:
-        raise GraphError(f"the graph answered {response.status_code}: {response.text[:300]}")
+    if status == _BAD_REQUEST:
+        raise RequestError(body.decode(errors="replace")[:500])
+    if status != _OK:
+        raise GraphError(f"the graph answered {status}: {body.decode(errors='replace')[:300]}")
     try:
-        return decode_answer(response.content)
+        return decode_answer(body)
     except RequestError as error:
         raise GraphError(str(error)) from error

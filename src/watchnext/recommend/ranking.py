@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import httpx
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -24,10 +23,13 @@ from watchnext.errors import EnvelopeError, RankerError
 from watchnext.features.codec import pack, unpack
 from watchnext.recommend.breaker import Breaker
 from watchnext.recommend.explain import explanation_of, why_not_ranked
+from watchnext.recommend.http_pool import HttpError, HttpPool
 from watchnext.recommend.ladder import in_retrieval_order
 from watchnext.settings import Serving
 
+CONNECTIONS: Final = 64
 WAY_BACK_MS: Final = 15  # left of the deadline for the answer's way through router and gateway
+_OK: Final = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -48,8 +50,8 @@ class TorchServe:
     """`POST /predictions/ranker/{generation}.{overlay}` with a binary body."""
 
     def __init__(self, url: str) -> None:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-        self._client = httpx.AsyncClient(base_url=url, timeout=None, limits=limits, trust_env=False)
+        self._url = url
+        self._pool = HttpPool(CONNECTIONS)
 
     async def score(self, version: str, payload: bytes) -> bytes:
         """The packed scores; the caller bounds the time.
@@ -58,20 +60,20 @@ class TorchServe:
             RankerError: TorchServe cannot be reached or refuses.
         """
         try:
-            response = await self._client.post(
-                f"/predictions/{MODEL_RANKER}/{version}",
-                content=payload,
-                headers={"content-type": "application/octet-stream"},
+            status, body = await self._pool.post(
+                f"{self._url}/predictions/{MODEL_RANKER}/{version}",
+                payload,
+                {"content-type": "application/octet-stream"},
             )
-        except httpx.HTTPError as error:
-            raise RankerError(f"TorchServe cannot be reached: {type(error).__name__} {error}") from error
-        if response.status_code != httpx.codes.OK:
-            raise RankerError(f"TorchServe answered {response.status_code} for {version}: {response.text[:300]}")
-        return response.content
+        except HttpError as error:
+            raise RankerError(f"TorchServe cannot be reached: {error}") from error
+        if status != _OK:
+            raise RankerError(f"TorchServe answered {status} for {version}: {body.decode(errors='replace')[:300]}")
+        return body
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._pool.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def _items(envelope: Envelope, columns: dict[str, NDArray[Any]], scores: Scores)
             RecommendedVideo(
                 video_id=envelope.candidates.video_ids[index],
                 position=position,
-                sources=source_labels(int(columns["sources"][index])),
+                sources=list(source_labels(int(columns["sources"][index]))),
                 score=score,
                 expected_seconds=float(scores.expected_seconds[index]),
                 features=base64.b64encode(scores.features[position].astype("<f4").tobytes()).decode("ascii"),
