@@ -4,6 +4,7 @@ Columns of feature rows are the fields of the structs in `contracts.rows`; event
 """
 
 from enum import IntFlag, StrEnum
+from functools import cache
 from typing import Final
 
 SCHEMA_VERSION: Final = 1  # of the envelope and of every event
@@ -71,13 +72,14 @@ class Source(IntFlag):
         return str(self.name).lower()
 
 
-def source_labels(bits: int) -> list[str]:
+@cache  # flags are slow to take apart, and a list asks once a video
+def source_labels(bits: int) -> tuple[str, ...]:
     """Names of the sources in a bitmask, in bit order.
 
     >>> source_labels(9)
-    ['tower', 'trending']
+    ('tower', 'trending')
     """
-    return [source.label for source in Source if bits & source]
+    return tuple(source.label for source in Source if bits & source)
 
 
 class Degraded(StrEnum):

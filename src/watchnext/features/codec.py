@@ -9,6 +9,7 @@ padded to 8 bytes, then each column's bytes padded to 8, in order. No copy on re
 """
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any, Final
@@ -61,10 +62,10 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[s
         for name, dtype, shape in specs:
             if dtype not in _DTYPES or any(not isinstance(n, int) or n < 0 for n in shape):
                 raise ValueError(f"column {name} has type {dtype} and shape {shape}")
-            count = int(np.prod(shape, dtype=np.int64))
+            count = math.prod(shape)
             columns[name] = np.frombuffer(view, dtype=dtype, count=count, offset=at).reshape(shape)
-            at += _round_up(count * np.dtype(dtype).itemsize)
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            at += _round_up(columns[name].nbytes)
+    except (KeyError, TypeError, OverflowError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"the header of the packed message cannot be read: {error}") from error
     if at != len(view):
         raise ValueError(f"{len(view)} bytes came; the header tells of {at}")

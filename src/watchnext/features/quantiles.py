@@ -20,14 +20,7 @@ class QuantileNormalizer:
 
     def __init__(self, knots: list[NDArray[np.float64]], levels: list[NDArray[np.float64]]) -> None:
         self._knots = knots  # of each feature, strictly rising
-        slopes = [np.append(np.diff(level) / np.diff(knot), 0.0) for knot, level in zip(knots, levels, strict=True)]
-        self._flat_knots = np.concatenate(knots)
-        self._flat_levels = np.concatenate(levels)  # P(X < knot)
-        self._flat_slopes = np.concatenate(slopes)
-        ends = np.cumsum([len(knot) for knot in knots])
-        self._starts = np.append(0, ends[:-1])[:, None]
-        self._least = self._flat_knots[self._starts]  # [features, 1]
-        self._most = self._flat_knots[ends - 1][:, None]
+        self._levels = levels  # P(X < knot)
 
     @classmethod
     def fit(cls, values: NDArray[Any], bins: int) -> "QuantileNormalizer":
@@ -62,13 +55,12 @@ class QuantileNormalizer:
         if values.ndim != 2 or values.shape[1] != self.features:
             raise ValueError(f"features of shape {values.shape} came; wanted [n, {self.features}]")
         columns = values.T.astype(np.float64, order="C")  # [features, n]
-        columns = np.where(np.isnan(columns), self._least, np.clip(columns, self._least, self._most))
-        below = np.empty(columns.shape, dtype=np.int64)
-        for at, knot in enumerate(self._knots):
-            below[at] = np.searchsorted(knot, columns[at], side="right")
-        below += self._starts - 1
-        normal = self._flat_levels[below] + self._flat_slopes[below] * (columns - self._flat_knots[below])
-        return np.minimum(normal.astype(np.float32).T, _BELOW_ONE)
+        constant = (columns == columns[:, :1]).all(axis=1)  # what holds for all candidates of a user alike
+        normal = np.empty(columns.shape, dtype=np.float32)
+        for at, (knots, levels) in enumerate(zip(self._knots, self._levels, strict=True)):
+            wanted = columns[at, :1] if constant[at] else columns[at]
+            normal[at] = np.interp(wanted, knots, levels)
+        return np.minimum(np.nan_to_num(normal, copy=False).T, _BELOW_ONE)
 
     def expand(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """`[n, features]` to `[n, 3 · features]`: x̃ of all features, then x̃², then √x̃."""
@@ -78,8 +70,8 @@ class QuantileNormalizer:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Knots and levels of all features in one row each, with how many knots each feature has (safetensors)."""
         return {
-            "knots": self._flat_knots,
-            "levels": self._flat_levels,
+            "knots": np.concatenate(self._knots),
+            "levels": np.concatenate(self._levels),
             "counts": np.array([len(knot) for knot in self._knots], dtype=np.int64),
         }
 

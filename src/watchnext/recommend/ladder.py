@@ -29,7 +29,7 @@ def in_retrieval_order(envelope: Envelope, *, lost: Sequence[Degraded] = ()) -> 
             RecommendedVideo(
                 video_id=video_id,
                 position=position,
-                sources=source_labels(int(columns["sources"][position])),
+                sources=list(source_labels(int(columns["sources"][position]))),
                 score=score,
                 explanation=explanation,
             )

@@ -58,8 +58,9 @@ def merge(
 
 
 def _add(bits: dict[int, int], rows: NDArray[np.int32], source: Source, count: int) -> None:
+    bit = int(source)  # an enum's own `|` takes longer than all else here
     for row in rows.tolist():
         if row in bits:
-            bits[row] |= source
+            bits[row] |= bit
         elif len(bits) < count:
-            bits[row] = int(source)
+            bits[row] = bit

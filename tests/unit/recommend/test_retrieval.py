@@ -39,7 +39,7 @@ def ask(user: str, retrieve: Retriever | None = None, **fields: Any) -> Envelope
 
 def sources(envelope: Envelope) -> dict[str, list[str]]:
     bits = envelope.candidates.columns()["sources"].tolist()
-    return {name: source_labels(bit) for name, bit in zip(envelope.candidates.video_ids, bits, strict=True)}
+    return {name: list(source_labels(bit)) for name, bit in zip(envelope.candidates.video_ids, bits, strict=True)}
 
 
 def test_a_known_user_gets_unseen_candidates_by_score_to_be_ranked():
