@@ -5,7 +5,7 @@ another (`watchnext.parts`), so for each first offset exactly one worker decides
 of its messages were good. The range stands in the footer; the parts of a partition follow each other without a gap.
 
 >>> archive_schema(Topic.SEARCH).names
-['event_id', 'user_id', 'query', 'searched_at', 'log_partition', 'log_offset', 'log_at_ms']
+['user_id', 'event_id', 'query', 'searched_at', 'log_partition', 'log_offset', 'log_at_ms']
 """
 
 from collections.abc import Sequence
