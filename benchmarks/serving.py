@@ -17,6 +17,7 @@ from benchmarks.end_to_end import end_to_end
 from benchmarks.report import report
 from benchmarks.request_path import CANDIDATES, Bench, seconds_of
 from benchmarks.rounds import Verdict, interleave
+from serving.lifecycle import settle
 from watchnext.cli.main import log_to_standard_error
 from watchnext.cli.output import note
 from watchnext.contracts.names import MODEL_RANKER, FeatureService, ranker_version
@@ -107,6 +108,7 @@ def main() -> int:
     try:
         note("opening the live generation")
         bench = Bench.open(load_settings())
+        settle()  # as the servers do: a full collection here would be measured as theirs
         verdicts = [measure(bench, options.rounds) for measure in (feature_assembly, user_read, ranker_wire)]
         whole, notes = end_to_end(bench, options.rounds)
     except WatchnextError as error:
