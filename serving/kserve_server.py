@@ -6,6 +6,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 
 import uvloop
 from kserve import Model, ModelServer
@@ -20,7 +21,7 @@ SWITCH_SECONDS = 0.0005
 class BoundServer(ModelServer):
     """Listens on `host` only, over REST only (its gRPC has no health and no reflection)."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, close: Callable[[], Awaitable[None]] | None) -> None:
         super().__init__(
             http_port=port,
             workers=1,
@@ -30,19 +31,24 @@ class BoundServer(ModelServer):
             grace_period=5,
         )
         self._host = host
+        self._close = close
 
     async def _serve(self) -> None:
         self._rest_server.config.host = self._host
         for name in ("uvicorn.access", "kserve.trace"):  # a line for each request and two of its times
             logging.getLogger(name).setLevel(logging.WARNING)
-        await super()._serve()
+        try:
+            await super()._serve()
+        finally:
+            if self._close is not None:
+                await self._close()
 
 
-def run(model: Model, *, host: str, port: int) -> None:
-    """Load and warm up `model`, then serve it until SIGTERM."""
+def run(model: Model, *, host: str, port: int, close: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Load and warm up `model`, then serve it until SIGTERM, and `close` its connections on the loop that it ran on."""
     model.load()
     settle()
     sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # `ModelServer.start` would take asyncio's own loop
     asyncio.set_event_loop(asyncio.new_event_loop())  # it asks for the current one first, which asyncio's own makes
-    BoundServer(host, port).start([model])
+    BoundServer(host, port, close).start([model])

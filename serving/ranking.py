@@ -24,7 +24,8 @@ class RankingModel(Model):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(MODEL_RANKER, return_response_headers=True)
-        self._guard = Guard(TorchServe(settings.serving.ranker_url), settings.serving, clock=SystemClock())
+        self._ranker = TorchServe(settings.serving.ranker_url)
+        self._guard = Guard(self._ranker, settings.serving, clock=SystemClock())
 
     async def predict(
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
@@ -41,8 +42,13 @@ class RankingModel(Model):
         except EnvelopeError as error:
             raise InferenceError(str(error)) from error
 
+    async def close(self) -> None:
+        """Close the connections to TorchServe."""
+        await self._ranker.close()
+
 
 if __name__ == "__main__":
     loaded = load_settings()
     configure_logs()
-    run(RankingModel(loaded), host=loaded.serving.host, port=loaded.serving.ranking_port)
+    model = RankingModel(loaded)
+    run(model, host=loaded.serving.host, port=loaded.serving.ranking_port, close=model.close)

@@ -337,6 +337,16 @@ def test_the_gateway_drains_before_it_ends(live: Settings):
     supervisor.up(live, ONLY)
 
 
+def test_the_ranking_step_closes_its_connections_when_it_ends(live: Settings):
+    ask(live, "ann")
+    ranking = psutil.Process(pid_of(live, "ranking"))
+    ranking.terminate()
+    ranking.wait(20)
+    assert "Unclosed" not in (live.home / "logs" / "ranking.log").read_text()
+    supervisor.up(live, ONLY)
+    recover(live)
+
+
 def test_the_verbs(live: Settings, monkeypatch: pytest.MonkeyPatch):
     from typer.testing import CliRunner
 
