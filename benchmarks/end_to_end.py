@@ -22,12 +22,14 @@ from benchmarks.rounds import Measured, Verdict, interleave
 from watchnext.cli.output import note
 from watchnext.clock import SystemClock
 from watchnext.contracts import api, envelope
+from watchnext.errors import GraphError
 from watchnext.models.scorer import Scorer
 from watchnext.recommend.graph import Graph
 from watchnext.recommend.ranking import Guard
 
 CLIENTS: Final = 8
 CONNECTIONS: Final = 256  # an open loop never waits for one
+TIMEOUT_S: Final = 10.0  # of a request; a hung router ends the bench
 CAPACITY_S: Final = 8.0
 SHARE: Final = 0.3  # of the capacity that the open loop offers
 LOAD_S: Final = 120.0  # of all rounds together, at the least
@@ -123,7 +125,7 @@ async def capacity(bench: Bench) -> float:
             for user in itertools.cycle(bench.users[number::CLIENTS]):
                 if time.perf_counter() > began + CAPACITY_S:
                     return
-                await graph.ask(request_of(user))
+                await ask_once(graph, user)
                 done += 1
 
         await asyncio.gather(*(ask(number) for number in range(CLIENTS)))
@@ -136,7 +138,7 @@ async def open_loop(bench: Bench, rate: float, seconds: float, draw: random.Rand
     async with asking(bench) as graph:
 
         async def ask(user: str, due: float) -> None:
-            answer = await graph.ask(request_of(user))
+            answer = await ask_once(graph, user)
             load.add(answer, (time.perf_counter() - due) * 1000)
 
         tasks = []
@@ -148,6 +150,14 @@ async def open_loop(bench: Bench, rate: float, seconds: float, draw: random.Rand
             due += draw.expovariate(rate)
         await asyncio.gather(*tasks)
     return load
+
+
+async def ask_once(graph: Graph, user: str) -> api.RecommendAnswer:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await graph.ask(request_of(user))
+    except TimeoutError as error:
+        raise GraphError(f"no answer for user {user} within {TIMEOUT_S:.0f} s; see `watchnext status`") from error
 
 
 def end_to_end(bench: Bench, rounds: int) -> tuple[Verdict, dict[str, object]]:
