@@ -1,5 +1,6 @@
 """The inference graph as its callers see it: a request in, an answer out, over the router's one address."""
 
+from http import HTTPStatus
 from typing import Final
 
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
@@ -7,7 +8,6 @@ from watchnext.errors import GraphError, RequestError
 from watchnext.recommend.http_pool import HttpError, HttpPool
 
 HEADERS: Final = {"content-type": "application/json"}
-_OK, _BAD_REQUEST = 200, 400
 
 
 class Graph:
@@ -42,9 +42,9 @@ def read_answer(status: int, body: bytes) -> RecommendAnswer:
         RequestError: 400: the graph refused the request.
         GraphError: any other status, or no answer in the body.
     """
-    if status == _BAD_REQUEST:
+    if status == HTTPStatus.BAD_REQUEST:
         raise RequestError(body.decode(errors="replace")[:500])
-    if status != _OK:
+    if status != HTTPStatus.OK:
         raise GraphError(f"the graph answered {status}: {body.decode(errors='replace')[:300]}")
     try:
         return decode_answer(body)

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -29,7 +30,6 @@ from watchnext.settings import Serving
 
 CONNECTIONS: Final = 64
 WAY_BACK_MS: Final = 15  # left of the deadline for the answer's way through router and gateway
-_OK: Final = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class TorchServe:
             )
         except HttpError as error:
             raise RankerError(f"TorchServe cannot be reached: {error}") from error
-        if status != _OK:
+        if status != HTTPStatus.OK:
             raise RankerError(f"TorchServe answered {status} for {version}: {body.decode(errors='replace')[:300]}")
         return body
 

@@ -8,16 +8,20 @@ from watchnext.recommend.http_pool import HttpError, HttpPool
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def posted(serve: Server, *, times: int = 1) -> list[tuple[int, bytes]]:
-    """What `times` posts in turn get from a server that handles each connection with `serve`."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
+async def post(url: str, *, times: int = 1) -> list[tuple[int, bytes]]:
+    """What `times` posts in turn get."""
     pool = HttpPool(2)
     try:
-        return [await pool.post(f"http://{host}:{port}/x", b"body", {"x-name": "value"}) for _ in range(times)]
+        return [await pool.post(url, b"body", {"x-name": "value"}) for _ in range(times)]
     finally:
         await pool.close()
-        server.close()
+
+
+async def posted(serve: Server, *, times: int = 1) -> list[tuple[int, bytes]]:
+    """What they get from a server that handles each connection with `serve`."""
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        return await post(f"http://{host}:{port}/x", times=times)
 
 
 async def request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -59,12 +63,4 @@ def test_a_server_that_hangs_up_or_talks_nonsense_is_one_error(answer: bytes):
 
 def test_nobody_listening_is_the_same_error():
     with pytest.raises(HttpError, match=r"127\.0\.0\.1:1"):
-        asyncio.run(posted_to_nobody())
-
-
-async def posted_to_nobody() -> None:
-    pool = HttpPool(1)
-    try:
-        await pool.post("http://127.0.0.1:1", b"", {})
-    finally:
-        await pool.close()
+        asyncio.run(post("http://127.0.0.1:1"))
