@@ -5,6 +5,7 @@ environment.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,8 +113,9 @@ class Serving(Section):
 
 
 class TorchServe(Section):
-    """The predictor's own ports, all loopback but inference, and its workers."""
+    """The predictor's own ports, and its workers. Management and gRPC are on loopback always."""
 
+    host: str = Field("127.0.0.1", description="address of the inference and metrics ports")
     inference_port: int = 18085
     management_port: int = 18086
     metrics_port: int = 18087
@@ -139,6 +141,21 @@ class Gateway(Section):
     write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
     experiment: str = ""
     arms: dict[str, float] = Field({}, description="arm to share; sticky by hash of user and experiment")
+
+
+class Ops(Section):
+    """What operators look at: pages of the processes that have no HTTP of their own, and traces."""
+
+    host: str = Field("127.0.0.1", description="where worker and follower serve /metrics, /healthz and /readyz")
+    worker_port: int = Field(18091, ge=1, le=65_535, description="of a worker; the local worker-N adds N - 1")
+    follower_port: int = Field(18099, ge=1, le=65_535, description="of the follower beside TorchServe")
+    otlp_endpoint: str = Field("", description="OTLP over HTTP, such as http://collector:4318; empty: no traces")
+    trace_share: float = Field(1.0, ge=0, le=1, description="of the requests that come without a trace of their own")
+
+    def port_of_worker(self, name: str) -> int:
+        """The port of a worker by its name: a pod has an address of its own, local workers share one."""
+        local = re.fullmatch(r"worker-(\d{1,4})", name)
+        return self.worker_port + (int(local[1]) - 1 if local else 0)
 
 
 class Local(Section):
@@ -172,6 +189,7 @@ class Settings(BaseSettings):
     serving: Serving = Serving()
     torchserve: TorchServe = TorchServe()
     gateway: Gateway = Gateway()
+    ops: Ops = Ops()
     local: Local = Local()
 
     @classmethod

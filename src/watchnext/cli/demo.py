@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, progress, say
+from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, say
 from watchnext.cli.recommend import as_json, footer, print_answer, titles_of
+from watchnext.cli.steps import catch_up, replay_once, train_once
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.errors import ServerError, UsageError
@@ -54,11 +55,11 @@ def demo(
         supervisor.up(settings, progress=lambda name, event: note(f"{name}: {event}"))
     with _step("events", steps, json):
         if dataset is not None:
-            _replay_once(settings, dataset)
+            replay_once(settings, dataset)
     with _step("features", steps, json):
-        _catch_up(settings)
+        catch_up(settings)
     with _step("training", steps, json):
-        metrics = _train_once(settings)
+        metrics = train_once(settings)
     with _step("serving", steps, json):
         request = RecommendRequest(user_id=user or _someone(settings, data, dataset), k=k)
         by_graph = _when_live(settings, request)
@@ -113,47 +114,6 @@ def open_once(settings: Settings, data: str, path: Path | None, user: str) -> "D
     note(f"reading {data}")
     named = path or (Path(mark.path) if mark.path else None)
     return open_dataset(data, named, settings.model_copy(update={"home": place}), clock=SystemClock())
-
-
-def _replay_once(settings: Settings, dataset: "Dataset") -> None:
-    """Send the data set, unless a replay of all of it was finished."""
-    from watchnext.cli.replay import send
-    from watchnext.data.replay import recorded_shift
-
-    shift = recorded_shift(settings.home, dataset.name)
-    if shift is None or not shift.finished_at_ms:
-        send(settings, dataset, SystemClock())
-
-
-def _catch_up(settings: Settings) -> None:
-    from watchnext.stream.lag import wait_until_caught_up
-
-    with progress() as bars:
-        task = bars.add_task("events to fold", total=None)
-        most = 0
-
-        def tell(remaining: int) -> None:
-            nonlocal most
-            most = max(most, remaining)
-            bars.update(task, total=most, completed=most - remaining)
-
-        wait_until_caught_up(settings, progress=tell)
-
-
-def _train_once(settings: Settings) -> dict[str, float]:
-    """Train and publish, unless a generation is live; returns its held-out metrics."""
-    from rich.console import Console
-
-    from watchnext.cli.pipeline import Pipeline, run_pipeline
-    from watchnext.errors import NoGenerationError
-    from watchnext.generation.store import GenerationStore
-
-    store = GenerationStore.open(settings)
-    try:
-        store.live()
-    except NoGenerationError:
-        run_pipeline(Pipeline.TRAIN, settings, Console(stderr=True))
-    return dict(store.manifest(store.live().generation).metrics)
 
 
 def _someone(settings: Settings, data: str, dataset: "Dataset | None") -> str:

@@ -33,6 +33,7 @@ VERBS: Final = (
     "generation",
     "recommend",
     "explain",
+    "check",
     "bench",
     "doctor",
     "config",
@@ -101,3 +102,7 @@ def main() -> None:
     except WatchnextError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""`watchnext pipeline run | compile`: the pipelines on this machine, and their YAML for a cluster.
+"""`watchnext pipeline run | first | compile`: the pipelines on this machine, and their YAML for a cluster.
 
 The pipelines are adapters, which the package never imports: they run as `python -m pipelines.run` in the environment
 of this process, with all their output in a log file.
@@ -17,7 +17,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from watchnext.cli.data import DaysOption, UsersOption
 from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
+from watchnext.clock import SystemClock
 from watchnext.errors import GateError, WatchnextError
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings, load_settings
@@ -54,6 +56,37 @@ def run(
         return
     say(f"{pipeline.value}: generation {live.generation} overlay {live.overlay} is live ({seconds} s)")
     print_table(("metric", ""), ((name, f"{value:.4f}") for name, value in metrics.items()))
+    next_step("watchnext recommend USER")
+
+
+@app.command()
+def first(
+    data: Annotated[
+        str, typer.Option(help="Data set that is sent to Kafka before; default: train on what is there.")
+    ] = "",
+    users: UsersOption = 0,
+    days: DaysOption = 30,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the first generation: nothing where one is live, so that it can be asked for at every start."""
+    from watchnext.cli.steps import catch_up, replay_once, train_once
+    from watchnext.data import open_dataset
+    from watchnext.stream.topics import ensure_topics
+
+    settings = load_settings()
+    store = GenerationStore.open(settings)
+    live = store.pointer().live
+    metrics: dict[str, float] = {}
+    if live is None:
+        ensure_topics(settings)
+        if data:
+            replay_once(settings, open_dataset(data, None, settings, clock=SystemClock(), users=users, days=days))
+        catch_up(settings)
+        metrics = train_once(settings)
+    if as_json:
+        print_json({"live": str(store.live()), "trained": live is None, "metrics": metrics})
+        return
+    say(f"generation {store.live()} is live" + ("" if live is None else " already: nothing was trained"))
     next_step("watchnext recommend USER")
 
 

@@ -1,20 +1,22 @@
 """TorchServe, the ranker's predictor: its Java server started directly, since its launcher orphans it on SIGTERM.
 
 It starts without a model; the follower (`model_handlers.follower`) registers generations on the management port.
+`python -m watchnext.local.torchserve` becomes the same server: what its container runs.
 """
 
 import hashlib
+import os
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from watchnext.errors import PrerequisiteError
 from watchnext.local.prerequisites import java, require_java
 from watchnext.local.probes import LOOPBACK, http_ok
 from watchnext.local.servers import ONE_THREAD, Port, Server
-from watchnext.settings import Settings
+from watchnext.settings import Settings, load_settings
 
 # Warnings and errors, of the server and of its Python workers (MODEL_LOG: their standard error), to the console.
 # TorchServe's own configuration writes some twenty lines a request into five files, before the answer is sent.
@@ -34,12 +36,12 @@ LOG_CONFIG: Final = """\
 
 
 def properties(settings: Settings) -> str:
-    """`config.properties`: loopback only, and only therefore without token authorization."""
+    """`config.properties`: management on loopback only, and only therefore without token authorization."""
     ports = settings.torchserve
     values = {
-        "inference_address": f"http://{LOOPBACK}:{ports.inference_port}",
+        "inference_address": f"http://{ports.host}:{ports.inference_port}",
         "management_address": f"http://{LOOPBACK}:{ports.management_port}",
-        "metrics_address": f"http://{LOOPBACK}:{ports.metrics_port}",
+        "metrics_address": f"http://{ports.host}:{ports.metrics_port}",
         "grpc_inference_address": LOOPBACK,
         "grpc_inference_port": ports.grpc_port,
         "grpc_management_address": LOOPBACK,
@@ -103,3 +105,14 @@ def _home() -> Path:
     if spec is None or spec.origin is None:
         raise PrerequisiteError("the package torchserve is not in this environment: run `make setup`")
     return Path(spec.origin).parent.parent
+
+
+def run_in_foreground(settings: Settings) -> NoReturn:
+    """Become TorchServe."""
+    server = torchserve_server(settings)
+    server.prepare()
+    os.execve(server.command[0], server.command, {**os.environ, **server.environment})
+
+
+if __name__ == "__main__":
+    run_in_foreground(load_settings())

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc
 import httpx
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
 from watchnext.errors import AuthenticationError, GatewayError, GraphError, OverloadError, RequestError
@@ -70,6 +71,21 @@ def ask_grpc(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
         except grpc.RpcError as error:
             raise _grpc_error(error, target) from error
     return answer_from_proto(message)
+
+
+def grpc_health(settings: Settings) -> str:
+    """What the gateway says of itself by gRPC's health protocol, such as SERVING.
+
+    Raises:
+        GatewayError: the gateway is down.
+    """
+    target = f"{settings.gateway.host}:{settings.gateway.grpc_port}"
+    with grpc.insecure_channel(target) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise _grpc_error(error, target) from error
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
 def ask_graph(settings: Settings, request: RecommendRequest) -> RecommendAnswer:

@@ -1,8 +1,11 @@
 """Register the definitions: once at set-up, by whoever starts or upgrades the system, never by a server.
 
+`python -m watchnext.store.apply` is the chart's Job.
+
 Feast keeps registered objects where every reader unpickles them, so the registry is written here alone.
 """
 
+import sys
 from pathlib import Path
 
 import structlog
@@ -10,8 +13,8 @@ from feast import FeatureStore
 from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
-from watchnext.errors import StoreError
-from watchnext.settings import Settings
+from watchnext.errors import StoreError, WatchnextError
+from watchnext.settings import Settings, load_settings
 from watchnext.store.config import masked, offline_type, repo_config, write_feature_store_yaml
 from watchnext.store.offline import OfflineLog
 from watchnext.store.schema import definitions
@@ -47,3 +50,10 @@ def apply(settings: Settings) -> Path:
 def open_store(settings: Settings) -> FeatureStore:
     """Feast's own front, with the registry; for pipelines and drills, never for a request."""
     return FeatureStore(config=repo_config(settings))
+
+
+if __name__ == "__main__":
+    try:
+        apply(load_settings())
+    except WatchnextError as error:
+        sys.exit(f"error: {error}")

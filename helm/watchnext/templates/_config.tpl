@@ -1,0 +1,95 @@
+{{/*
+The settings file of every process: where the chart put things, and `.Values.config` on top. Secrets are never in it:
+they come as environment (`watchnext.secrets`).
+*/}}
+{{- define "watchnext.config" -}}
+{{- $kafka := dict "bootstrap" (printf "%s:9092" (include "watchnext.host" (list . "kafka"))) -}}
+{{- if not .Values.kafka.enabled -}}
+{{- $kafka = dict "bootstrap" .Values.externalKafka.bootstrap "security_protocol" .Values.externalKafka.securityProtocol "sasl_mechanism" .Values.externalKafka.saslMechanism -}}
+{{- if .Values.externalKafka.caSecret -}}{{- $_ := set $kafka "ssl_cafile" "/etc/watchnext-kafka/ca.crt" -}}{{- end -}}
+{{- else if eq .Values.kafka.mode "strimzi" -}}
+{{- $kafka = dict "bootstrap" (printf "%s:9092" (include "watchnext.host" (list . "kafka-bootstrap"))) -}}
+{{- end -}}
+{{- $online := printf "%s:6379" (include "watchnext.host" (list . "valkey")) -}}
+{{- if not .Values.valkey.enabled -}}
+{{- $online = printf "%s%s" .Values.externalRedis.hosts (ternary ",ssl=true" "" .Values.externalRedis.tls) -}}
+{{- end -}}
+{{- $uri := printf "http://%s:19530" (include "watchnext.host" (list . "milvus")) -}}
+{{- if not .Values.milvus.enabled -}}{{- $uri = .Values.externalMilvus.uri -}}{{- end -}}
+{{- $base := dict
+  "kafka" $kafka
+  "features" (dict "online" $online "registry" "/var/lib/watchnext/feast/registry.db" "archive" "/var/lib/watchnext/archive" "offline" "/var/lib/watchnext/offline")
+  "milvus" (dict "uri" $uri)
+  "generations" (dict "url" (default "/var/lib/watchnext/generations" .Values.generations.url))
+  "serving" (dict "host" "0.0.0.0" "retrieval_port" 8080 "ranking_port" 8080 "ranker_url" (printf "http://%s" (include "watchnext.host" (list . "ranking-predictor"))))
+  "torchserve" (dict "host" "0.0.0.0" "inference_port" 8080 "model_store" "/tmp/model-store")
+  "gateway" (dict "host" "0.0.0.0" "rest_port" 8000 "grpc_port" 9000 "graph_url" (printf "http://%s" (include "watchnext.host" (list . "graph"))))
+  "ops" (dict "host" "0.0.0.0" "worker_port" 9090 "follower_port" 9090)
+-}}
+{{- mergeOverwrite $base (deepCopy .Values.config) | toYaml -}}
+{{- end -}}
+
+{{/* Setting of the merged tree with the product's default. Call with (list $ "kafka" "partitions" 4). */}}
+{{- define "watchnext.setting" -}}
+{{- $section := default (dict) (get (include "watchnext.config" (index . 0) | fromYaml) (index . 1)) -}}
+{{- if hasKey $section (index . 2) -}}{{- get $section (index . 2) -}}{{- else -}}{{- index . 3 -}}{{- end -}}
+{{- end -}}
+
+{{/* What every process is told by environment: where its settings are, and the secrets, by reference. */}}
+{{- define "watchnext.env" -}}
+- {name: WATCHNEXT_CONFIG, value: /etc/watchnext/config.yaml}
+- {name: HOME, value: /tmp}
+- {name: MPLCONFIGDIR, value: /tmp}
+{{- range list "OMP_NUM_THREADS" "MKL_NUM_THREADS" "OPENBLAS_NUM_THREADS" "NUMEXPR_NUM_THREADS" }}
+- {name: {{ . }}, value: "1"}
+{{- end }}
+{{- if and (not .Values.kafka.enabled) .Values.externalKafka.existingSecret }}
+- {name: WATCHNEXT_KAFKA__SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: username}}}
+- {name: WATCHNEXT_KAFKA__SASL_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: password}}}
+{{- end }}
+{{- if and (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
+- {name: ONLINE_STORE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret }}, key: password}}}
+- {name: WATCHNEXT_FEATURES__ONLINE, value: "{{ include "watchnext.setting" (list . "features" "online" "") }},password=$(ONLINE_STORE_PASSWORD)"}
+{{- end }}
+{{- if and (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
+- {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret }}, key: token}}}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "watchnext.envFrom" -}}
+{{- if or .Values.generations.existingSecret .Values.extraEnvFrom }}
+envFrom:
+  {{- with .Values.generations.existingSecret }}
+  - {secretRef: {name: {{ . }}}}
+  {{- end }}
+  {{- with .Values.extraEnvFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The topics and how each is cleaned; `tests/chart/test_contracts.py` holds it to `contracts.names`. */}}
+{{- define "watchnext.topics" -}}
+watch-events: delete
+search-events: delete
+served-events: delete
+impression-events: delete
+video-catalog: compact
+user-profiles: compact
+dead-letters: delete
+video-deltas: delete
+{{- end -}}
+
+{{/* The gateway's API keys: for the gateway, and for the test pods that call it. */}}
+{{- define "watchnext.apiKeys" -}}
+{{- with .Values.gateway.apiKeysSecret -}}
+{{- if .name -}}
+- {name: WATCHNEXT_GATEWAY__API_KEYS, valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}}
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+{{- end -}}

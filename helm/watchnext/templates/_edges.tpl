@@ -1,0 +1,72 @@
+{{/*
+Who may call whom on which port; all else is denied. `clients`, `monitoring` and `external` are peers of the values.
+TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and Kafka's controller (9093) are in no edge.
+*/}}
+{{- define "watchnext.edges" -}}
+{{- $edges := list
+  (list "clients" "gateway" 8000) (list "clients" "gateway" 9000) (list "clients" "graph" 8080)
+  (list "gateway" "graph" 8080)
+  (list "graph" "retrieval" 8080) (list "graph" "ranking" 8080)
+  (list "ranking" "ranker" 8080)
+  (list "test" "gateway" 8000) (list "test" "gateway" 9000) (list "test" "graph" 8080)
+-}}
+{{- if .Values.monitoring.enabled -}}
+{{- $edges = concat $edges (list (list "monitoring" "gateway" 8000) (list "monitoring" "materializer" 9090) (list "monitoring" "retrieval" 8080) (list "monitoring" "ranking" 8080) (list "monitoring" "ranker" 9090) (list "monitoring" "ranker" 8087)) -}}
+{{- end -}}
+{{- $external := or (not .Values.kafka.enabled) (not .Values.valkey.enabled) (not .Values.milvus.enabled) .Values.generations.url (eq .Values.training.engine "kubeflow") (dig "ops" "otlp_endpoint" "" .Values.config) -}}
+{{- range $user := list "gateway" "materializer" "train" "test" -}}
+{{- if $.Values.kafka.enabled -}}{{- $edges = append $edges (list $user "kafka" 9092) -}}{{- end -}}
+{{- end -}}
+{{- range $user := list "materializer" "retrieval" "definitions" "train" "test" -}}
+{{- if $.Values.valkey.enabled -}}{{- $edges = append $edges (list $user "valkey" 6379) -}}{{- end -}}
+{{- end -}}
+{{- range $user := list "retrieval" "train" "test" -}}
+{{- if $.Values.milvus.enabled -}}{{- $edges = append $edges (list $user "milvus" 19530) -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.kafka.enabled .Values.materializer.autoscaling.enabled -}}
+{{- $edges = append $edges (list "monitoring" "kafka" 9092) -}}
+{{- end -}}
+{{- if $external -}}
+{{- range $user := list "gateway" "materializer" "retrieval" "ranking" "ranker" "definitions" "train" "test" -}}
+{{- $edges = append $edges (list $user "external" 0) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "edges" $edges | toJson -}}
+{{- end -}}
+
+{{/* What lets an edge's caller in. Call with (list $ edge). */}}
+{{- define "watchnext.ingressRule" -}}
+{{- $root := index . 0 -}}
+{{- $from := index . 1 0 -}}
+ports: [{port: {{ index . 1 2 }}, protocol: TCP}]
+{{- if eq $from "clients" }}
+{{- with $root.Values.networkPolicy.clients }}
+from:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- else if eq $from "monitoring" }}
+from:
+  {{- toYaml (default (list (dict "namespaceSelector" (dict))) $root.Values.networkPolicy.monitoring) | nindent 2 }}
+{{- else }}
+from:
+  - podSelector:
+      matchLabels:
+        {{- include "watchnext.podsOf" (list $root $from) | nindent 8 }}
+{{- end }}
+{{- end -}}
+
+{{/* What lets the caller out. Call with (list $ edge). */}}
+{{- define "watchnext.egressRule" -}}
+{{- $root := index . 0 -}}
+{{- $to := index . 1 1 -}}
+{{- if eq $to "external" -}}
+to:
+  {{- toYaml $root.Values.networkPolicy.external | nindent 2 }}
+{{- else -}}
+ports: [{port: {{ index . 1 2 }}, protocol: TCP}]
+to:
+  - podSelector:
+      matchLabels:
+        {{- include "watchnext.podsOf" (list $root $to) | nindent 8 }}
+{{- end }}
+{{- end -}}
