@@ -19,12 +19,25 @@ ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 
 def kafka_jars() -> Path:
     """Folder of Kafka's jars, there or not."""
-    return _folder() / f"kafka-{_digest(ARTIFACTS / 'kafka' / 'pom.xml')}"
+    return place_of("kafka", ARTIFACTS / "kafka" / "pom.xml")
 
 
 def router_binary() -> Path:
     """The router program, there or not."""
-    return _folder() / f"router-{_digest(ARTIFACTS / 'router' / 'go.mod', ARTIFACTS / 'router' / 'go.sum')}" / "router"
+    return go_program("router", ARTIFACTS / "router")
+
+
+def go_program(name: str, module: Path) -> Path:
+    """The program that is built from a folder with `go.mod`, `go.sum` and maybe sources, there or not."""
+    return place_of(name, *sorted(module.iterdir())) / name
+
+
+def place_of(name: str, *inputs: Path) -> Path:
+    """The folder of what is made from `inputs`, there or not."""
+    digest = hashlib.sha256()
+    for file in inputs:
+        digest.update(file.read_bytes())
+    return _folder() / f"{name}-{digest.hexdigest()[:12]}"
 
 
 def require_download(path: Path, what: str) -> None:
@@ -56,10 +69,3 @@ def keep(made: Path, place: Path) -> None:
 
 def _folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchnext"
-
-
-def _digest(*files: Path) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]

@@ -57,16 +57,19 @@ def share_classes(jars: Path) -> None:
 
 def build_router() -> None:
     """Builds the InferenceGraph router of KServe from its Go module; versions and sums are pinned in `artifacts/`."""
-    binary = router_binary()
+    build_go(ROUTER_PACKAGE, ARTIFACTS / "router", router_binary())
+
+
+def build_go(package: str, module: Path, binary: Path) -> None:
+    """Builds a package with the versions and sums that the folder `module` pins, unless its program is there."""
     if binary.exists():
         return
     require(GO)
     with scratch() as folder:
-        for name in ("go.mod", "go.sum"):
-            shutil.copy(ARTIFACTS / "router" / name, folder)
+        shutil.copytree(module, folder / "module")
         target = folder / "out"
-        command = ["go", "build", "-mod=readonly", "-trimpath", *GO_FLAGS, "-o", f"{target}/router"]
-        _run([*command, ROUTER_PACKAGE], folder, "Go")
+        command = ["go", "build", "-mod=readonly", "-trimpath", *GO_FLAGS, "-o", f"{target}/{binary.name}"]
+        _run([*command, package], folder / "module", "Go")
         keep(target, binary.parent)
 
 
