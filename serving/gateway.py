@@ -8,11 +8,12 @@ import structlog
 import uvicorn
 
 from serving import gateway_grpc, gateway_rest
-from serving.lifecycle import DRAIN_SECONDS, Lifecycle, listen_on, settle
+from serving.lifecycle import DRAIN_SECONDS, Lifecycle, settle
 from serving.logs import configure_logs
 from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
+from watchnext.ops.http import listen_on
 from watchnext.recommend.gateway import Gateway
 from watchnext.recommend.graph import Graph
 from watchnext.recommend.served import ServedLog

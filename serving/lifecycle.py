@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-import socket
 from typing import Final
 
 DRAIN_SECONDS: Final = 0.5  # for load balancers to see `/readyz` flip before connections close
@@ -30,15 +29,3 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def listen_on(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        OSError: the port is in use; the message names the setting that moves it.
-    """
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}; {setting} names another port") from error

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from watchnext.local import supervisor
+from watchnext.local.ports import port_is_free
 from watchnext.settings import Settings, load_settings
 
 
@@ -31,6 +32,14 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError(f"{len(found)} ports between 20000 and 32000 are free; {count} are wanted")
 
 
+def neighbouring_ports(count: int) -> int:
+    """The first of `count` free ports in a row, below those of `free_ports`."""
+    for first in random.sample(range(12_000, 18_000), k=1_000):
+        if all(port_is_free(first + step) for step in range(count)):
+            return first
+    raise RuntimeError(f"no {count} ports in a row between 12000 and 18000 are free")
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Until `condition` holds; a minute means that it never will."""
     deadline = time.monotonic() + 60
@@ -41,7 +50,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def private_settings(home: Path, **flags: dict[str, Any]) -> Settings:
     """Settings of a stack of its own under `home`; `flags` are sections whose entries are added."""
-    port = iter(free_ports(15))
+    port = iter(free_ports(16))
     inference = next(port)
     sections: dict[str, dict[str, Any]] = {
         "kafka": {"bootstrap": f"127.0.0.1:{next(port)}"},
@@ -62,6 +71,7 @@ def private_settings(home: Path, **flags: dict[str, Any]) -> Settings:
             "grpc_management_port": next(port),
         },
         "gateway": {"rest_port": next(port), "grpc_port": next(port)},
+        "ops": {"worker_port": neighbouring_ports(8), "follower_port": next(port)},
         "generations": {"poll_s": 0.2},
         "training": {"threads": 1},
     }

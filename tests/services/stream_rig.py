@@ -11,6 +11,7 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import Any, Literal
 
+from tests.services.conftest import free_ports
 from watchnext.settings import Settings
 
 Step = Literal["archive", "offline", "deltas", "online", "commit"]
@@ -30,7 +31,9 @@ class Fault:
 
 
 def start_worker(settings: Settings, name: str, fault: Fault | None = None) -> BaseProcess:
-    """A worker process; it ends on SIGTERM, at its fault, or with this process."""
+    """A worker process with a port of its own; it ends on SIGTERM, at its fault, or with this process."""
+    [port] = free_ports(1)
+    settings = settings.model_copy(update={"ops": settings.ops.model_copy(update={"worker_port": port})})
     process = _forks.Process(target=_work, args=(settings, name, fault), name=name, daemon=True)
     process.start()
     return process

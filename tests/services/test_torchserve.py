@@ -13,8 +13,8 @@ import pytest
 
 from model_handlers import archive
 from model_handlers.archive import archive_name
-from model_handlers.follower import RankerVersions
 from model_handlers.management import Management
+from model_handlers.versions import RankerVersions
 from tests.services.conftest import private_settings
 from tests.unit.generation.world import NOW_MS, parts
 from watchnext.contracts.names import ranker_version

@@ -54,3 +54,17 @@ def test_an_entry_of_a_mapping_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("WATCHNEXT_GATEWAY__ARMS__NEW", "0.5")
 
     assert load_settings().gateway.arms == {"new": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [
+        ("worker-1", 18091),
+        ("worker-3", 18093),
+        ("watchnext-materializer-0", 18091),
+        ("watchnext-materializer-6c9d4b8f7d-24567", 18091),  # a pod's random suffix may be all digits
+        ("w0", 18091),
+    ],
+)
+def test_local_workers_share_an_address_and_pods_do_not(name: str, port: int) -> None:
+    assert load_settings().ops.port_of_worker(name) == port

@@ -70,6 +70,7 @@ class Follower(Generic[Loaded]):
         self._refused: dict[Target, str] = {}
         self._retry_at: dict[Target, float] = {}
         self._live: Target | None = None
+        self._wanted: Target | None = None  # what the pointer calls live
         self._attempt = ""
         self._state = threading.Lock()  # over the fields above
         self._telling = threading.Lock()  # one writer of the replica file at a time, so that the newest state wins
@@ -93,6 +94,15 @@ class Follower(Generic[Loaded]):
         """What did not load, and why."""
         with self._state:
             return {str(target): reason for target, reason in self._refused.items()}
+
+    def missing(self) -> str:
+        """Why what the pointer calls live is not served; empty where it is."""
+        with self._state:
+            if self._wanted is None:
+                return "nothing is published: train with `watchnext pipeline run`"
+            if self._wanted == self._live:
+                return ""
+            return f"{self._wanted}: {self._refused.get(self._wanted, 'still loading')}"
 
     def wait(self, timeout_s: float) -> Loaded:
         """The live object, once it is loaded.
@@ -148,6 +158,8 @@ class Follower(Generic[Loaded]):
 
     def _step(self, pointer: Pointer) -> None:
         changed = False
+        with self._state:
+            self._wanted = pointer.live
         wanted = pointer.targets
         for target in wanted:
             if target not in self._loaded and self._is_due(target, pointer):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from watchnext.errors import ConfigError
 from watchnext.local.cache import kafka_jars, router_binary
 from watchnext.local.definitions import ensure_definitions
-from watchnext.local.heartbeats import replica_is_ready, worker_is_ready
+from watchnext.local.heartbeats import replica_is_ready
 from watchnext.local.kafka import kafka_server
 from watchnext.local.milvus import milvus_server
 from watchnext.local.probes import http_ok
@@ -87,11 +87,13 @@ def _module(name: str) -> tuple[str, ...]:
 
 def _worker(settings: Settings, number: int) -> Server:
     name = f"worker-{number}"
+    port = settings.ops.port_of_worker(name)
     return Server(
         name=name,
         what="materializer: events to features",
         command=(*_module("watchnext.stream.worker"), name),
-        ready=lambda: worker_is_ready(run_folder(settings.home.absolute()), name),
+        ports=(Port(port, "ops.worker_port"),),
+        ready=lambda: http_ok(port, "/readyz"),
         after=("kafka", "valkey"),
         environment=ONE_THREAD,
         prepare=lambda: ensure_definitions(settings),
@@ -117,6 +119,7 @@ def _follower(settings: Settings) -> Server:
         name="follower",
         what="registers generations with TorchServe",
         command=_module("model_handlers.follower"),
+        ports=(Port(settings.ops.follower_port, "ops.follower_port"),),
         ready=lambda: replica_is_ready(run, "follower", settings.generations_url, "ranker"),
         after=("torchserve",),
         environment=ONE_THREAD,

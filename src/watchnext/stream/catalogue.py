@@ -7,6 +7,7 @@ message may be folded without channel and topics. Publish a video before it is s
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -42,8 +43,12 @@ class CatalogueFollower:
         partitions = range(settings.kafka.partitions)
         self._consumer.assign([TopicPartition(Topic.CATALOG.value, number) for number in partitions])
 
-    def catch_up(self, stop: threading.Event) -> None:
+    def catch_up(self, stop: threading.Event, turn: Callable[[], None]) -> None:
         """Read up to where the topic ends now, or until `stop` is set; what the broker refuses is tried again.
+
+        Args:
+            stop: ends the wait.
+            turn: called at every poll, which a long catalogue has many of.
 
         Raises:
             ServerError: no progress for a minute.
@@ -52,6 +57,7 @@ class CatalogueFollower:
         ends: dict[TopicPartition, int] = {}
         deadline = time.monotonic() + _STALL_S
         while not stop.is_set():
+            turn()
             try:
                 ends = ends or self._consumer.end_offsets(assigned)
                 if all(self._is_at(tp, ends[tp]) for tp in assigned):

@@ -51,14 +51,18 @@ def wait_for_broker(settings: Settings, *, timeout_s: float = 30.0) -> None:
             time.sleep(_RETRY_S)
 
 
-def ensure_topics(settings: Settings) -> None:
+def ensure_topics(settings: Settings, *, timeout_s: float = 30.0) -> None:
     """Create the topics that are missing and check the partition count of the others.
+
+    Args:
+        settings: for the broker, and the partition count.
+        timeout_s: wait for the broker to answer.
 
     Raises:
         ConfigError: a topic has another partition count than `kafka.partitions`; keys would move between partitions.
         ServerError: the broker is down or refused.
     """
-    wait_for_broker(settings)
+    wait_for_broker(settings, timeout_s=timeout_s)
     admin = _admin(settings)
     try:
         present = set(admin.list_topics())

@@ -1,212 +1,42 @@
 """The materializer process: `python -m watchnext.stream.worker [NAME]`. Start as many as there are partitions to share.
 
-One loop: poll, decode (what is bad becomes a dead letter), write through `Materializer`, commit. After a rebalance or
-a failure nothing in memory is trusted: the worker goes back to the committed offsets and finishes what was begun there.
+It waits for the broker, opens the stores, serves the pages for operators, and runs one member of the consumer group
+(`member`). It asks nothing of Feast's registry, so it may start before the definitions are registered.
 """
 
 import gc
 import logging
-import os
 import signal
+import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
 
-from watchnext.clock import Clock, SystemClock
-from watchnext.contracts.events import Event, encode
-from watchnext.contracts.names import Topic, View
-from watchnext.errors import EventError, ServerError, StoreError, WatchnextError
+from watchnext.clock import SystemClock
+from watchnext.contracts.names import View
+from watchnext.errors import ServerError, WatchnextError
+from watchnext.ops.http import Health, pages
 from watchnext.settings import Settings, load_settings
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
-from watchnext.stream.archive import Batch, EventArchive
+from watchnext.stream.archive import EventArchive
 from watchnext.stream.catalogue import CatalogueFollower
-from watchnext.stream.client import reading
-from watchnext.stream.heartbeat import Heartbeat
-from watchnext.stream.materializer import Materializer
-from watchnext.stream.messages import dead_letter, letter_key, read_message
+from watchnext.stream.member import Member
 from watchnext.stream.producer import EventProducer
-from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
+from watchnext.stream.topics import ensure_topics
 
-_POLL_MS: Final = 500
-_FETCH_WAIT_MS: Final = 250  # together with the size below: few parts when events trickle, no wait when they pour
-_FETCH_BYTES: Final = 64 * 1024
 _BACK_OFF_S: Final = 1.0
+_HANGS_S: Final = 300.0  # no batch takes so long: the waits for stores and broker in it end within a minute each
 
 _log = structlog.get_logger(__name__)
 
 
-class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """A member of the group. Its collaborators are passed in; `main` opens the real ones."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        name: str,
-        *,
-        clock: Clock,
-        archive: EventArchive,
-        offline: Mapping[View, OfflineLog],
-        online: FeatureStoreRows,
-        producer: EventProducer,
-        catalogue: CatalogueFollower,
-    ) -> None:
-        kafka = settings.kafka
-        self._settings = settings
-        self._clock = clock
-        self._producer = producer
-        self._catalogue = catalogue
-        self._heartbeat = Heartbeat(settings.home.absolute() / "run", name)
-        self._lease_s = kafka.session_timeout_ms / 2000
-        self._confirmed = time.monotonic()
-        self._stop = threading.Event()
-        self._committed: dict[TopicPartition, int] = {}  # of the partitions taken over; empty: rebuild
-        self._events = 0
-        self._materializer = Materializer(
-            settings,
-            archive=archive,
-            offline=offline,
-            online=online,
-            producer=producer,
-            catalog=catalogue.videos,
-            confirm=self._confirm,
-        )
-        self._consumer = KafkaConsumer(
-            **reading(settings),
-            group_id=kafka.group,
-            client_id=name,
-            session_timeout_ms=kafka.session_timeout_ms,
-            heartbeat_interval_ms=max(300, kafka.session_timeout_ms // 4),
-            max_poll_records=kafka.batch_events,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_min_bytes=_FETCH_BYTES,
-            partition_assignment_strategy=(RangePartitionAssignor,),
-        )
-
-    def run(self) -> None:
-        """Work until `stop`."""
-        self._heartbeat.beat("starting")
-        self._catalogue.catch_up(self._stop)
-        self._consumer.subscribe([topic.value for topic in INPUT_TOPICS], listener=self)
-        while not self._stop.is_set():
-            try:
-                self._step()
-            except (KafkaError, StoreError, ServerError) as error:
-                _log.warning("batch_abandoned", error=str(error), kind=type(error).__name__)
-                self._rebuild()
-                self._stop.wait(_BACK_OFF_S)
-        self._heartbeat.beat("stopping")
-        self._consumer.close(autocommit=False)
-        self._catalogue.close()
-        self._heartbeat.remove()
-        _log.info("worker_stopped", events=self._events)
-
-    def stop(self) -> None:
-        """Let `run` return after the batch in hand."""
-        self._stop.set()
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Kafka's word after each rebalance: all partitions are new to us."""
-        _log.info("partitions_assigned", partitions=_names(assigned))
-        self._confirmed = time.monotonic()
-        self._rebuild()
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Another worker may have them from now on."""
-        _log.info("partitions_revoked", partitions=_names(revoked))
-        self._rebuild()
-
-    def _step(self) -> None:
-        polled = self._consumer.poll(timeout_ms=_POLL_MS)
-        assigned = self._consumer.assignment()
-        if self._committed.keys() != assigned:
-            self._take_over(assigned)  # what was polled is read again from the committed offset
-            return
-        self._heartbeat.beat("ready", partitions=_names(assigned), events=self._events)
-        self._catalogue.poll()
-        if polled:
-            batches = self._decode(polled)
-            self._materializer.write(batches)
-            self._commit({TopicPartition(batch.topic, batch.partition): batch.next_offset for batch in batches})
-            self._events += sum(len(batch.events) for batch in batches)
-
-    def _take_over(self, assigned: Collection[TopicPartition]) -> None:
-        """Go to the committed offsets, and finish the batches that were begun there."""
-        self._rebuild()
-        starts = {tp: self._consumer.committed(tp) for tp in sorted(assigned)}
-        fresh = [tp for tp, offset in starts.items() if offset is None]
-        if fresh:  # fix the first offset for good: it names the first part
-            starts.update(self._consumer.beginning_offsets(fresh))
-            self._commit({tp: starts[tp] for tp in fresh})
-        self._committed.update(starts)
-        for tp in starts:
-            self._materializer.begin(Topic(tp.topic), tp.partition, self._committed[tp])
-            while (end := self._materializer.finish(Topic(tp.topic), tp.partition, self._committed[tp])) is not None:
-                self._commit({tp: end})
-            self._consumer.seek(tp, self._committed[tp])
-
-    def _rebuild(self) -> None:
-        self._committed.clear()
-        self._materializer.forget()
-
-    def _decode(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> list[Batch]:
-        """Batches of the good messages; the bad ones are acknowledged as dead letters when this returns."""
-        now_ms = self._clock.now_ms()
-        bad = 0
-        batches = []
-        for tp, records in polled.items():
-            topic = Topic(tp.topic)
-            events: list[tuple[int, Event]] = []
-            for record in records:
-                try:
-                    event = read_message(
-                        topic,
-                        record.key,
-                        record.value,
-                        now_ms=now_ms,
-                        future_minutes=self._settings.features.future_minutes,
-                    )
-                except EventError as error:
-                    bad += 1
-                    self._producer.send_raw(Topic.DEAD_LETTERS, letter_key(record), encode(dead_letter(record, error)))
-                    _log.warning(
-                        "dead_letter",
-                        topic=tp.topic,
-                        partition=tp.partition,
-                        offset=record.offset,
-                        error=str(error)[:300],
-                    )
-                else:
-                    if event is not None:
-                        events.append((record.offset, event))
-            batches.append(Batch(topic, tp.partition, self._committed[tp], records[-1].offset + 1, events))
-        if bad:
-            self._producer.flush()
-        return batches
-
-    def _confirm(self) -> None:
-        """Ask the group whether we are still in it, unless it said so recently; a commit is fenced by the broker."""
-        if time.monotonic() - self._confirmed > self._lease_s:
-            self._commit(dict(self._committed))
-
-    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        asked = time.monotonic()
-        self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
-        self._confirmed = asked
-        self._committed.update(offsets)
-
-
 def main(arguments: Sequence[str] = ()) -> int:
     """Run one worker until SIGTERM or SIGINT; the exit status."""
-    name = arguments[0] if arguments else f"worker-{os.getpid()}"
+    name = arguments[0] if arguments else socket.gethostname()
     log_to_stderr(name)
     try:
         run(load_settings(), name)
@@ -233,37 +63,58 @@ def log_to_stderr(name: str) -> None:
 
 
 def run(settings: Settings, name: str) -> None:
-    """Open the stores and work until a signal."""
-    ensure_topics(settings)
-    offline = {view: OfflineLog(settings.offline_path, view) for view in View}
-    online = FeatureStoreRows.open(settings)
-    clock = SystemClock()
-    with EventProducer(settings, client_id=name) as producer:
-        worker = Worker(
-            settings,
-            name,
-            clock=clock,
-            archive=EventArchive(settings.archive_path),
-            offline=offline,
-            online=online,
-            producer=producer,
-            catalogue=CatalogueFollower(settings, clock),
-        )
-        stop_on_signals(worker.stop)
-        gc.collect()
-        gc.freeze()  # rows are long lists without cycles; looking through them at the default rate costs a quarter
-        gc.set_threshold(20_000, 20, 20)
-        worker.run()
+    """Open the stores and work until a signal.
+
+    Raises:
+        ServerError: its port for operators is taken, or the broker went away while the stores were opened.
+        ConfigError: a topic has another number of partitions than `kafka.partitions`.
+    """
+    stop = threading.Event()
+    stop_on_signals(stop.set)
+    health = Health(alive_s=_HANGS_S)
+    ops = settings.ops
+    with pages(health, host=ops.host, port=ops.port_of_worker(name), setting="ops.worker_port"):
+        _wait_for_topics(settings, health, stop)
+        if stop.is_set():
+            return
+        offline = {view: OfflineLog(settings.offline_path, view) for view in View}
+        online = FeatureStoreRows.open(settings)
+        clock = SystemClock()
+        with EventProducer(settings, client_id=name) as producer:
+            member = Member(
+                settings,
+                name,
+                health=health,
+                stop=stop,
+                clock=clock,
+                archive=EventArchive(settings.archive_path),
+                offline=offline,
+                online=online,
+                producer=producer,
+                catalogue=CatalogueFollower(settings, clock),
+            )
+            gc.collect()
+            gc.freeze()  # rows are long lists without cycles; looking through them at the default rate costs a quarter
+            gc.set_threshold(20_000, 20, 20)
+            member.run()
+
+
+def _wait_for_topics(settings: Settings, health: Health, stop: threading.Event) -> None:
+    """Until the broker is there: on a fresh cluster all start at once."""
+    while not stop.is_set():
+        try:
+            ensure_topics(settings, timeout_s=_BACK_OFF_S)
+            return
+        except ServerError as error:
+            _log.warning("broker_waits", error=str(error))
+            health.waiting(str(error))
+            stop.wait(_BACK_OFF_S)
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """Call `stop` on SIGTERM and SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
-
-
-def _names(partitions: Collection[TopicPartition]) -> list[str]:
-    return [f"{tp.topic}/{tp.partition}" for tp in sorted(partitions)]
 
 
 if __name__ == "__main__":

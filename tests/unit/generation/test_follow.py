@@ -207,3 +207,19 @@ def test_waiting_for_a_generation_that_does_not_load_says_why(store: GenerationS
         eventually(lambda: following.refused() != {})
         with pytest.raises(NoGenerationError, match=r"a\.0: GenerationError: tower\.safetensors is torn"):
             following.wait(0.05)
+
+
+def test_what_is_missing_is_told_until_the_live_generation_is_served(store: GenerationStore, loader: Loader):
+    loader.broken.add(C)
+    with follower(store, loader) as following:
+        assert following.missing() == "nothing is published: train with `watchnext pipeline run`"
+        loader.gate.clear()
+        store.write_pointer(Pointer(generation="a"))
+        eventually(lambda: following.missing() == "a.0: still loading")
+        loader.gate.set()
+        eventually(lambda: following.missing() == "")
+        store.write_pointer(Pointer(generation="c", previous=A))
+        eventually(lambda: following.missing() == "c.0: GenerationError: tower.safetensors is torn")
+        assert following.current() == "a.0"
+        store.write_pointer(Pointer(generation="a", previous=C))
+        eventually(lambda: following.missing() == "")

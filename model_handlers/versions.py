@@ -1,0 +1,80 @@
+"""The versions of the ranker that TorchServe should have: registered, registered again where lost, and removed."""
+
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+import structlog
+
+from model_handlers.archive import ARCHIVES, archive_name, build_archive
+from model_handlers.management import Management
+from watchnext.contracts.names import ranker_version
+from watchnext.generation.store import GenerationStore
+
+log = structlog.get_logger()
+
+
+class RankerVersions:
+    """The versions that TorchServe should have; `load` and `unload` are the follower's callbacks."""
+
+    def __init__(self, generations: GenerationStore, management: Management, model_store: Path) -> None:
+        self._generations = generations
+        self._management = management
+        self._model_store = model_store
+        self._archives: dict[str, Path] = {}
+        self._swept = False
+        self._lock = threading.Lock()  # one registration at a time: the worker's start takes a core
+
+    def load(self, generation: str, overlay: int) -> str:
+        """Build and register an archive; returns its version once a worker is ready."""
+        if not self._swept:
+            self._sweep()
+        archive = build_archive(self._generations.load(generation, overlay), self._model_store)
+        version = ranker_version(generation, overlay)
+        with self._lock:
+            self._management.register(version, archive.name)
+            self._archives[version] = archive
+        return version
+
+    def unload(self, version: str) -> None:
+        """Unregister a version and remove its archive."""
+        with self._lock:
+            archive = self._archives.pop(version)
+            self._management.unregister(version)
+            archive.unlink(missing_ok=True)
+
+    def lost(self) -> list[str]:
+        """Versions that TorchServe should have a ready worker for, and has not.
+
+        Raises:
+            RankerError: TorchServe does not answer.
+        """
+        with self._lock:
+            return sorted(self._archives.keys() - self._management.ready_versions())
+
+    def restore(self, versions: Collection[str]) -> None:
+        """Register again what TorchServe has lost.
+
+        Raises:
+            RankerError: TorchServe refused, or no worker became ready in time.
+        """
+        with self._lock:
+            for version in sorted(self._archives.keys() & set(versions)):
+                log.warning("ranker.version_lost", version=version)
+                self._management.register(version, self._archives[version].name)
+
+    def _sweep(self) -> None:
+        """Remove what earlier followers left and the pointer does not name, or this release has not made."""
+        targets = self._generations.pointer().targets
+        named = {
+            ranker_version(target.generation, target.overlay): archive_name(target.generation, target.overlay)
+            for target in targets
+        }
+        for version, archive in self._management.archives().items():
+            if named.get(version) != archive:
+                log.info("ranker.version_out_of_use", version=version, archive=archive)
+                self._management.unregister(version)
+        for path in self._model_store.glob(ARCHIVES):
+            if path.name not in named.values():
+                path.unlink(missing_ok=True)
+        self._swept = True

@@ -1,0 +1,1 @@
+"""What operators look at: metrics, health, traces. Knows nothing of what the processes do."""
