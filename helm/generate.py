@@ -49,10 +49,16 @@ class Value:
 def documented(text: str) -> list[Value]:
     r"""The leaves of a values file; a mapping is one where no key in it has a `# --` comment, such as `resources`.
 
+    Raises:
+        ConfigError: the file holds no mapping.
+
     >>> documented("image:\n  # -- Tag; empty:\n  # the newest.\n  tag: v1\n")
     [Value(key='image.tag', default='v1', comment='Tag; empty: the newest.')]
     """
-    return list(_documented(yaml.compose(text), yaml.safe_load(text), text.splitlines(), ""))
+    node = yaml.compose(text)
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError("a values file holds a mapping, such as `image: {tag: v1}`")
+    return list(_documented(node, yaml.safe_load(text), text.splitlines(), ""))
 
 
 def _documented(node: yaml.MappingNode, tree: Mapping[str, Any], lines: list[str], prefix: str) -> Iterator[Value]:
@@ -171,7 +177,7 @@ def rendered(helm: Path, values: Path) -> dict[str, str]:
     Raises:
         ConfigError: the chart does not render, or two objects have one name.
     """
-    command = [helm, "template", RELEASE, CHART, "--namespace", RELEASE, "--values", values]
+    command = [str(helm), "template", RELEASE, str(CHART), "--namespace", RELEASE, "--values", str(values)]
     command += ["--kube-version", KUBERNETES, *(f"--api-versions={api}" for api in OPERATORS)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
