@@ -1,22 +1,17 @@
-{{/* The ServingRuntime of retrieval. */}}
-{{- define "watchnext.retrievalRuntime" -}}
-supportedModelFormats:
-  - {name: watchnext-retrieval, version: "1"}
-containers:
-  - name: kserve-container
-    command: [/usr/bin/python3.11, -m, serving.retrieval]
-    {{- include "watchnext.container" (list . "serving" .Values.retrieval.resources) | nindent 4 }}
-    ports:
-      - {name: http1, containerPort: 8080, protocol: TCP}
-    startupProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 3, failureThreshold: 120, timeoutSeconds: 3}
-    livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
-    readinessProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 3, timeoutSeconds: 3}
-    lifecycle: {preStop: {sleep: {seconds: 5}}}
-volumes:
-  {{- include "watchnext.volumes" . | nindent 2 }}
+{{/* Retrieval's container. */}}
+{{- define "watchnext.retrievalContainers" -}}
+- name: kserve-container
+  command: [/usr/bin/python3.11, -m, serving.retrieval]
+  {{- include "watchnext.container" (list . "serving" .Values.retrieval.resources) | nindent 2 }}
+  ports:
+    - {name: http1, containerPort: 8080, protocol: TCP}
+  startupProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 3, failureThreshold: 120, timeoutSeconds: 3}
+  livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
+  readinessProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 3, timeoutSeconds: 3}
+  lifecycle: {preStop: {sleep: {seconds: 5}}}
 {{- end -}}
 
-{{/* The ServingRuntime of TorchServe and its follower. */}}
+{{/* The ServingRuntime of TorchServe: an image of ours behind a neutral contract, since upstream pins 0.9. */}}
 {{- define "watchnext.rankerRuntime" -}}
 supportedModelFormats:
   - {name: watchnext-ranker, version: "1"}
@@ -31,14 +26,17 @@ containers:
     # /ping is healthy without a worker: the follower beside it knows whether the live generation can be scored.
     readinessProbe: {httpGet: {path: /readyz, port: 9090}, periodSeconds: 3, timeoutSeconds: 3}
     lifecycle: {preStop: {sleep: {seconds: 5}}}
-  - name: follower
-    command: [/usr/bin/python3.11, -m, model_handlers.follower]
-    {{- include "watchnext.container" (list . "torchserve" .Values.ranker.followerResources) | nindent 4 }}
-    ports:
-      - {name: ops, containerPort: 9090, protocol: TCP}
-    startupProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 3, failureThreshold: 60}
-    livenessProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
 volumes:
   {{- include "watchnext.volumes" . | replace "{name: tmp, emptyDir: {}}" (printf "{name: tmp, emptyDir: {sizeLimit: %s}}" .Values.ranker.scratch) | nindent 2 }}
 {{- end -}}
 
+{{/* What keeps TorchServe's versions in step with the pointer. */}}
+{{- define "watchnext.followerContainers" -}}
+- name: follower
+  command: [/usr/bin/python3.11, -m, model_handlers.follower]
+  {{- include "watchnext.container" (list . "torchserve" .Values.ranker.followerResources) | nindent 2 }}
+  ports:
+    - {name: ops, containerPort: 9090, protocol: TCP}
+  startupProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 3, failureThreshold: 60}
+  livenessProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
+{{- end -}}
