@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCKERFILE: Final = ROOT / "docker" / "Dockerfile"
@@ -31,11 +31,12 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command in the image, with the mounts that it sees; without `network` it is offline."""
+    """A command in the image, with the mounts and variables that it sees; without `network` it is offline."""
 
     command: str
     mounts: tuple[Mount, ...] = ()
     network: bool = True
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Stage:
     name: str
     system: str
     steps: tuple[Run | Copy, ...] = ()
-    config: dict[str, object] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)  # as in an image of the OCI
 
 
 def read(text: str, arguments: dict[str, str]) -> dict[str, Stage]:
@@ -68,26 +69,33 @@ def read(text: str, arguments: dict[str, str]) -> dict[str, Stage]:
         RecipeError: a line is not understood.
     """
     stages: dict[str, Stage] = {}
-    known = dict[str, str]()
+    declared = dict[str, str]()
     stage: Stage | None = None
     for line in _lines(text):
         word, rest = line.split(maxsplit=1)
         if word == "ARG":
             name, _, default = rest.partition("=")
-            known[name] = arguments.get(name, default or known.get(name, ""))
-            continue
-        rest = re.sub(r"\$\{(\w+)\}", lambda found: known[found.group(1)], rest) if word != "RUN" else rest
-        if word == "FROM":
+            declared[name] = arguments.get(name, default)
+        elif word == "FROM":
             base, _, name = rest.split()
+            declared.clear()
             stage = replace(stages[base], name=name) if base in stages else Stage(name, system=base)
         elif stage is None:
             raise RecipeError(f"{line!r} comes before the first FROM")
-        elif word in ("RUN", "COPY"):
-            step = _run(rest) if word == "RUN" else _copy(rest)
-            stage = replace(stage, steps=(*stage.steps, step))
+        elif word == "RUN":
+            variables = dict(pair.split("=", 1) for pair in stage.config.get("Env", [])) | declared
+            stage = replace(stage, steps=(*stage.steps, _run(rest, tuple(variables.items()))))
+        elif word == "COPY":
+            stage = replace(stage, steps=(*stage.steps, _copy(rest)))
         else:
-            stage = replace(stage, config=_configured(stage.config, word, rest))
-        stages[stage.name] = stage
+            value = re.sub(r"\$\{(\w+)\}", lambda found: declared[found.group(1)], rest)
+            stage = replace(stage, config=_configured(stage.config, word, value))
+        if stage is not None:
+            stages[stage.name] = stage
+    if unknown := arguments.keys() - {
+        line.split()[1].partition("=")[0] for line in _lines(text) if line.startswith("ARG ")
+    }:
+        raise RecipeError(f"{', '.join(sorted(unknown))}: no ARG of the Dockerfile")
     return stages
 
 
@@ -96,10 +104,10 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in whole.splitlines() if line.strip()]
 
 
-def _run(text: str) -> Run:
-    flags, command = re.fullmatch(r"((?:--\S+\s+)*)(.*)", text).groups()  # type: ignore[union-attr] # matches all
-    mounts, network = [], True
-    for flag in flags.split():
+def _run(text: str, environment: tuple[tuple[str, str], ...]) -> Run:
+    mounts, network = list[Mount](), True
+    while text.startswith("--"):
+        flag, text = text.split(maxsplit=1)
         name, _, value = flag.removeprefix("--").partition("=")
         if flag == "--network=none":
             network = False
@@ -107,7 +115,7 @@ def _run(text: str) -> Run:
             mounts.append(_mount(dict(part.split("=", 1) for part in value.split(","))))
         else:
             raise RecipeError(f"RUN {flag} is not known: use --mount or --network=none")
-    return Run(command, tuple(mounts), network)
+    return Run(text, tuple(mounts), network, environment)
 
 
 def _mount(parts: dict[str, str]) -> Mount:
@@ -128,13 +136,17 @@ def _copy(text: str) -> Copy:
     return Copy(words[0], PurePosixPath(words[1]), stage)
 
 
-def _configured(config: dict[str, object], word: str, rest: str) -> dict[str, object]:
-    if word == "ENV":
-        return config | {"Env": [*config.get("Env", []), *shlex.split(rest)]}  # type: ignore[misc] # a list of ours
-    if word == "LABEL":
-        labels = dict(pair.split("=", 1) for pair in shlex.split(rest))
-        return config | {"Labels": config.get("Labels", {}) | labels}  # type: ignore[operator] # a dict of ours
-    keys = {"USER": "User", "WORKDIR": "WorkingDir", "CMD": "Cmd", "ENTRYPOINT": "Entrypoint"}
-    if word not in keys:
-        raise RecipeError(f"the instruction {word} is not known: teach it to docker/recipe.py")
-    return config | {keys[word]: json.loads(rest) if word in ("CMD", "ENTRYPOINT") else rest}
+def _configured(config: dict[str, Any], word: str, value: str) -> dict[str, Any]:
+    match word:
+        case "ENV":
+            return config | {"Env": [*config.get("Env", []), *shlex.split(value)]}
+        case "LABEL":
+            pairs = dict(pair.split("=", 1) for pair in shlex.split(value))
+            return config | {"Labels": config.get("Labels", {}) | pairs}
+        case "CMD":
+            return config | {"Cmd": json.loads(value)}
+        case "USER":
+            return config | {"User": value}
+        case "WORKDIR":
+            return config | {"WorkingDir": value}
+    raise RecipeError(f"the instruction {word} is not known here: teach it to docker/recipe.py")
