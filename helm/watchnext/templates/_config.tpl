@@ -8,7 +8,7 @@ they come as environment (`watchnext.secrets`).
 {{- $kafka = dict "bootstrap" .Values.externalKafka.bootstrap "security_protocol" .Values.externalKafka.securityProtocol "sasl_mechanism" .Values.externalKafka.saslMechanism -}}
 {{- if .Values.externalKafka.caSecret -}}{{- $_ := set $kafka "ssl_cafile" "/etc/watchnext-kafka/ca.crt" -}}{{- end -}}
 {{- else if eq .Values.kafka.mode "strimzi" -}}
-{{- $kafka = dict "bootstrap" (printf "%s:9092" (include "watchnext.host" (list . "kafka-bootstrap"))) -}}
+{{- $kafka = dict "bootstrap" (printf "%s:9092" (include "watchnext.host" (list . "kafka-kafka-bootstrap"))) -}}
 {{- end -}}
 {{- $online := printf "%s:6379" (include "watchnext.host" (list . "valkey")) -}}
 {{- if not .Values.valkey.enabled -}}
