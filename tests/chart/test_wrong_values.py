@@ -1,0 +1,93 @@
+"""Values that cannot work together end Helm with the sentence that mends them. Keys and types: `test_generated.py`."""
+
+from typing import Any, Final
+
+import pytest
+
+from helm.generate import OPERATORS
+from tests.chart.rendering import VALUES, template
+
+CLUSTER: Final = "apps/v1/Deployment"  # kinds are told by a real cluster only, `helm template` knows groups
+KSERVE: Final = "serving.kserve.io/v1beta1/InferenceService"
+
+Values = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("values", "problem", "mended_by"),
+    [
+        ({"externalKafka.bootstrap": "kafka:9092"}, "two Kafkas", {"kafka.enabled": False}),
+        ({"kafka.enabled": False}, "no Kafka", {"externalKafka.bootstrap": "kafka:9092"}),
+        ({"externalRedis.hosts": "redis:6379"}, "two online stores", {"valkey.enabled": False}),
+        ({"valkey.enabled": False}, "no online store", {"externalRedis.hosts": "redis:6379"}),
+        ({"externalMilvus.uri": "http://milvus:19530"}, "two vector indexes", {"milvus.enabled": False}),
+        ({"milvus.enabled": False}, "no vector index", {"externalMilvus.uri": "https://milvus:19530"}),
+        (
+            {"kafka.enabled": False, "externalKafka": {"bootstrap": "kafka:9093", "securityProtocol": "SASL_SSL"}},
+            "externalKafka.securityProtocol is SASL_SSL and externalKafka.existingSecret is empty",
+            {"externalKafka.existingSecret": "kafka-user"},
+        ),
+        (
+            {"training.engine": "kubeflow"},
+            "training.engine is kubeflow and training.kubeflow.host is empty",
+            {"training.kubeflow.host": "http://ml-pipeline.kubeflow:8888"},
+        ),
+        (
+            {
+                "training.engine": "kubeflow",
+                "training.kubeflow.host": "http://kfp:8888",
+                "training.first.enabled": True,
+            },
+            "training.first.enabled works with training.engine=job only",
+            {"training.first.enabled": False},
+        ),
+        ({"materializer.replicas": 5}, "5 materializers for 4 partitions", {"config.kafka.partitions": 5}),
+        (
+            {"materializer.autoscaling": {"enabled": True, "maxReplicas": 9}},
+            "9 materializers for 4 partitions",
+            {"config.kafka.partitions": 9},
+        ),
+    ],
+)
+def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, problem: str, mended_by: Values) -> None:
+    wrong, right = template(**values), template(**values | mended_by)
+
+    assert wrong.returncode == 1
+    assert problem in wrong.stderr
+    assert [key for key in mended_by if key not in wrong.stderr] == []
+    assert right.returncode == 0, right.stderr
+
+
+@pytest.mark.parametrize(
+    ("apis", "values", "missing", "ways_out"),
+    [
+        ([], {}, "serving.kserve.io/v1beta1", ["Install KServe first"]),
+        (
+            [KSERVE],
+            {"kafka.mode": "strimzi"},
+            "kafka.strimzi.io",
+            ["Install the Strimzi operator first", "kafka.mode=broker"],
+        ),
+        (
+            [KSERVE],
+            {"monitoring.enabled": True},
+            "monitoring.coreos.com/v1",
+            ["Install the Prometheus operator first", "monitoring.enabled=false"],
+        ),
+    ],
+)
+def test_an_operator_that_the_cluster_lacks_is_told_with_the_ways_out(
+    apis: list[str], values: Values, missing: str, ways_out: list[str]
+) -> None:
+    run = template(api_versions=[CLUSTER, *apis], **values)
+
+    assert run.returncode == 1
+    assert f"this cluster has no {missing}" in run.stderr
+    assert [way for way in ways_out if way not in run.stderr] == []
+
+
+def test_a_cluster_with_all_operators_is_content() -> None:
+    strimzi = ["kafka.strimzi.io/v1beta2", "kafka.strimzi.io/v1"]
+    run = template(VALUES["own-stores"], api_versions=[CLUSTER, KSERVE, *strimzi, *OPERATORS])
+
+    assert run.returncode == 0, run.stderr
