@@ -10,8 +10,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
+from watchnext.ops.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.gateway import INTERNAL, Gateway
-from watchnext.recommend.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.wire import answer_to_proto, request_from_proto
 from watchnext.v1 import recommend_pb2 as pb
 from watchnext.v1 import recommend_pb2_grpc

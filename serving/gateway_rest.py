@@ -15,8 +15,8 @@ import watchnext
 from serving.lifecycle import Lifecycle
 from watchnext.contracts.api import RecommendRequest, convert_request, decode_request, encode
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
+from watchnext.ops.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.gateway import INTERNAL, Gateway, public
-from watchnext.recommend.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.openapi import describe
 
 MAX_BODY = 256 * 1024

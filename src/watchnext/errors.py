@@ -52,7 +52,11 @@ class PrerequisiteError(WatchnextError):
 
 
 class EventError(WatchnextError):
-    """A message breaks the contract of its topic."""
+    """A message breaks the contract of its topic. `reason` is a word for counting."""
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DataError(WatchnextError):
@@ -92,7 +96,11 @@ class EnvelopeError(WatchnextError):
 
 
 class RankerError(WatchnextError):
-    """The ranker is down, late, or serves another generation."""
+    """The ranker is down, late, or serves another generation. `cause` is a word for counting."""
+
+    def __init__(self, message: str, cause: str = "failed") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class GraphError(WatchnextError):

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -169,6 +170,12 @@ def test_a_known_user_gets_a_ranked_list_through_the_router(live: Settings):
     assert expected == sorted(expected, reverse=True)
     assert answer.generation == GenerationStore.open(live).live().generation
     assert {"tower", "trending"} <= {source for item in answer.items for source in item.sources}
+
+
+def test_no_server_needs_feasts_registry(live: Settings):
+    """On a fresh cluster the job that registers the definitions runs after the servers have begun."""
+    assert ask(live, "ann").degraded == []
+    assert not Path(live.registry_path).exists()
 
 
 def test_rest_grpc_and_the_bare_graph_agree_and_so_do_two_answers(live: Settings):

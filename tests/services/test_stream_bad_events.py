@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +271,8 @@ def test_topics_of_another_partition_count_are_refused(settings: Settings, lette
     kafka = settings.kafka.model_copy(update={"partitions": 3})
     with pytest.raises(ConfigError, match=r"has 4 partitions, kafka\.partitions is 3"):
         ensure_topics(settings.model_copy(update={"kafka": kafka}))
+
+
+def test_a_worker_needs_no_registered_definitions(settings: Settings, letters: list[dict[str, Any]]) -> None:
+    """On a fresh cluster the job that registers them runs after the workers have begun."""
+    assert not Path(settings.registry_path).exists()

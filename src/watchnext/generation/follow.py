@@ -22,6 +22,7 @@ import structlog
 from watchnext.errors import NoGenerationError
 from watchnext.generation.manifest import Pointer, Replica, Target
 from watchnext.generation.store import GenerationStore
+from watchnext.ops.metrics import GENERATION_INFO, GENERATION_LOAD_SECONDS, GENERATION_REFUSALS, POINTER_READ
 
 HEARTBEAT_S: Final = 2.0  # a fifth of the time after which a replica is dead, `replicas.TTL_MS`
 RETRY_S: Final = 5.0  # between attempts to load what is live and does not load
@@ -70,7 +71,7 @@ class Follower(Generic[Loaded]):
         self._refused: dict[Target, str] = {}
         self._retry_at: dict[Target, float] = {}
         self._live: Target | None = None
-        self._wanted: Target | None = None  # what the pointer calls live
+        self._pointer: Pointer | None = None  # as last read
         self._attempt = ""
         self._state = threading.Lock()  # over the fields above
         self._telling = threading.Lock()  # one writer of the replica file at a time, so that the newest state wins
@@ -98,11 +99,12 @@ class Follower(Generic[Loaded]):
     def missing(self) -> str:
         """Why what the pointer calls live is not served; empty where it is."""
         with self._state:
-            if self._wanted is None:
+            if self._pointer is None:
+                return "the pointer was not read yet: is the generation store there?"
+            wanted = self._pointer.live
+            if wanted is None:
                 return "nothing is published: train with `watchnext pipeline run`"
-            if self._wanted == self._live:
-                return ""
-            return f"{self._wanted}: {self._refused.get(self._wanted, 'still loading')}"
+            return "" if wanted == self._live else f"{wanted}: {self._refused.get(wanted, 'still loading')}"
 
     def wait(self, timeout_s: float) -> Loaded:
         """The live object, once it is loaded.
@@ -158,8 +160,9 @@ class Follower(Generic[Loaded]):
 
     def _step(self, pointer: Pointer) -> None:
         changed = False
+        POINTER_READ.set(self._store.clock.now_ms() / 1000)
         with self._state:
-            self._wanted = pointer.live
+            self._pointer = pointer
         wanted = pointer.targets
         for target in wanted:
             if target not in self._loaded and self._is_due(target, pointer):
@@ -198,17 +201,21 @@ class Follower(Generic[Loaded]):
             log.exception("generation.refused", replica=self._name, target=str(target))
             with self._state:
                 self._refused[target] = f"{type(error).__name__}: {error}"
+            GENERATION_REFUSALS.inc()
             self._retry_at[target] = time.monotonic() + RETRY_S
             return
         with self._state:
             self._loaded[target] = loaded
             self._refused.pop(target, None)
-        seconds = round(time.monotonic() - started, 3)
-        log.info("generation.loaded", replica=self._name, target=str(target), seconds=seconds)
+        seconds = time.monotonic() - started
+        GENERATION_LOAD_SECONDS.observe(seconds)
+        log.info("generation.loaded", replica=self._name, target=str(target), seconds=round(seconds, 3))
 
     def _switch(self, target: Target) -> None:
         with self._state:
             self._live = target
+        GENERATION_INFO.clear()
+        GENERATION_INFO.labels(target.generation, target.overlay).set(1)
         log.info("generation.live", replica=self._name, target=str(target))
 
     def _drop(self, target: Target) -> None:

@@ -48,7 +48,8 @@ def explanation_of(
     if not len(features) == len(contributions) == len(RANKER_FEATURES):
         raise RankerError(
             f"the ranker explained {len(contributions)} features; this release has {len(RANKER_FEATURES)}: "
-            "run `watchnext pipeline run` to make a generation of this release"
+            "run `watchnext pipeline run` to make a generation of this release",
+            cause="answer",
         )
     pulls = {name: float(pull) for name, pull in zip(RANKER_FEATURES, contributions, strict=True)}
     largest = sorted(pulls, key=lambda name: (-abs(pulls[name]), name))[:CONTRIBUTIONS]

@@ -18,11 +18,11 @@ from watchnext.clock import Clock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.names import Degraded
 from watchnext.errors import AuthenticationError, GraphError, OverloadError
+from watchnext.ops.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.recommend.arms import arm_of
 from watchnext.recommend.breaker import Breaker
 from watchnext.recommend.graph import Graph
 from watchnext.recommend.ladder import static_answer
-from watchnext.recommend.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.settings import Settings
 
 OWN_MS: Final = 25  # of the deadline, kept for the gateway's own work and the way back
@@ -61,7 +61,9 @@ class Gateway:
         self._served = served
         self._popular = popular
         self._clock = clock
-        self._breaker = Breaker(failures=settings.serving.breaker_failures, seconds=settings.serving.breaker_seconds)
+        self._breaker = Breaker(
+            "graph", failures=settings.serving.breaker_failures, seconds=settings.serving.breaker_seconds
+        )
         self._in_flight = 0
 
     def authenticate(self, key: str) -> None:

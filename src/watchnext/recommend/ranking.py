@@ -22,6 +22,7 @@ from watchnext.contracts.envelope import Envelope
 from watchnext.contracts.names import MODEL_RANKER, Degraded, ranker_version, source_labels
 from watchnext.errors import EnvelopeError, RankerError
 from watchnext.features.codec import pack, unpack
+from watchnext.ops.metrics import FALLBACKS, RANKER_SECONDS
 from watchnext.recommend.breaker import Breaker
 from watchnext.recommend.explain import explanation_of, why_not_ranked
 from watchnext.recommend.http_pool import HttpError, HttpPool
@@ -93,7 +94,7 @@ class Guard:
     def __init__(self, predictor: Predictor, settings: Serving, *, clock: Clock) -> None:
         self._predictor = predictor
         self._budget_ms = settings.ranker_budget_ms
-        self._breaker = Breaker(failures=settings.breaker_failures, seconds=settings.breaker_seconds)
+        self._breaker = Breaker("ranker", failures=settings.breaker_failures, seconds=settings.breaker_seconds)
         self._clock = clock
 
     async def answer(self, envelope: Envelope) -> RecommendAnswer:
@@ -118,6 +119,7 @@ class Guard:
                 generation=envelope.generation,
                 error=str(error),
             )
+            FALLBACKS.labels(error.cause).inc()
             return in_retrieval_order(envelope, lost=[Degraded.RANKING])
         return RecommendAnswer(
             request_id=envelope.request_id,
@@ -136,16 +138,17 @@ class Guard:
         left_ms = envelope.deadline_ms - self._clock.now_ms() - WAY_BACK_MS
         budget_ms = min(self._budget_ms, left_ms)
         if budget_ms <= 0:
-            raise RankerError("the deadline left no time to rank")
+            raise RankerError("the deadline left no time to rank", cause="deadline")
         if not self._breaker.allows():
-            raise RankerError("not asked: it failed a moment ago")
+            raise RankerError("not asked: it failed a moment ago", cause="breaker")
         try:
             async with asyncio.timeout(budget_ms / 1000):
-                packed = await self._predictor.score(ranker_version(envelope.generation, envelope.overlay), payload)
+                with RANKER_SECONDS.time():
+                    packed = await self._predictor.score(ranker_version(envelope.generation, envelope.overlay), payload)
         except TimeoutError as error:
             if budget_ms == self._budget_ms:  # a request that came late says nothing of the ranker
                 self._breaker.failed()
-            raise RankerError(f"no answer within {budget_ms} ms") from error
+            raise RankerError(f"no answer within {budget_ms} ms", cause="late") from error
         except RankerError:
             self._breaker.failed()
             raise
@@ -186,22 +189,27 @@ def read_scores(packed: bytes, envelope: Envelope) -> Scores:
             contributions=columns["contributions"] if envelope.explain else None,
         )
     except (ValueError, KeyError) as error:
-        raise RankerError(f"the ranker's answer cannot be read: {error}") from error
+        raise RankerError(f"the ranker's answer cannot be read: {error}", cause="answer") from error
     if (generation, overlay) != (envelope.generation, envelope.overlay):
         raise RankerError(
             f"the ranker scored with generation {generation}.{overlay}; retrieval's is "
-            f"{envelope.generation}.{envelope.overlay}"
+            f"{envelope.generation}.{envelope.overlay}",
+            cause="generation",
         )
     candidates = len(envelope.candidates.video_ids)
     wanted = min(envelope.k, candidates)
     if scores.expected_seconds.shape != (candidates,) or scores.long_view.shape != (candidates,):
-        raise RankerError(f"the ranker scored {scores.expected_seconds.shape} of {candidates} candidates")
+        raise RankerError(
+            f"the ranker scored {scores.expected_seconds.shape} of {candidates} candidates", cause="answer"
+        )
     if not np.isfinite(scores.expected_seconds).all():
-        raise RankerError("the ranker's expected seconds are not finite")
+        raise RankerError("the ranker's expected seconds are not finite", cause="answer")
     if len(set(scores.top.tolist())) != wanted or not ((scores.top >= 0) & (scores.top < candidates)).all():
-        raise RankerError(f"the ranker's top has {len(scores.top)} places; wanted {wanted} candidates, each once")
+        raise RankerError(
+            f"the ranker's top has {len(scores.top)} places; wanted {wanted} candidates, each once", cause="answer"
+        )
     if len(scores.features) != wanted or (scores.contributions is not None and len(scores.contributions) != wanted):
-        raise RankerError(f"the ranker sent features of {len(scores.features)} videos; wanted {wanted}")
+        raise RankerError(f"the ranker sent features of {len(scores.features)} videos; wanted {wanted}", cause="answer")
     return scores
 
 

@@ -28,6 +28,7 @@ from watchnext.contracts.names import Degraded, Source
 from watchnext.errors import UnavailableError
 from watchnext.features.codec import pack
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
+from watchnext.ops.metrics import CANDIDATES, LOST, STAGE_SECONDS
 from watchnext.recommend.breaker import Bounded, Breaker, Call
 from watchnext.recommend.filters import Filter
 from watchnext.recommend.merge import NOTHING, Merged, merge
@@ -73,11 +74,13 @@ class _Trace:
         """The time since the last stage was `name`'s."""
         now = time.perf_counter()
         self.stages_ms[name] = round((now - self._last) * 1000, 3)
+        STAGE_SECONDS.labels(name).observe(now - self._last)
         self._last = now
 
     def lost(self, part: Degraded, error: Exception) -> None:
         """A part is out of this answer."""
         self.degraded.append(part.value)
+        LOST.labels(part.value).inc()
         self.warn("part_lost", error, part=part.value)
 
     def warn(self, event: str, error: Exception, **fields: str) -> None:
@@ -101,9 +104,9 @@ class Retriever:
         self._settings = settings.serving
         self._live = live
         self._clock = clock
-        self._features = Bounded("feature store", features.read_user, threads=THREADS, breaker=self._breaker())
-        self._index = Bounded("Milvus", index.search, threads=THREADS, breaker=self._breaker())
-        self._similar = Bounded("similar videos", SourceTables.neighbours, threads=2, breaker=self._breaker())
+        self._features = Bounded(features.read_user, threads=THREADS, breaker=self._breaker("feature store"))
+        self._index = Bounded(index.search, threads=THREADS, breaker=self._breaker("Milvus"))
+        self._similar = Bounded(SourceTables.neighbours, threads=2, breaker=self._breaker("similar videos"))
 
     def retrieve(self, request: RecommendRequest) -> Envelope:
         """The candidates of a checked request; never fails for a part that is down."""
@@ -112,6 +115,7 @@ class Retriever:
         live = self._live()
         if live is None:
             trace.degraded.append(Degraded.GENERATION.value)
+            LOST.labels(Degraded.GENERATION.value).inc()
             return self._envelope(trace, now_ms, why_not=dict.fromkeys(request.why_not, "no generation is published"))
         values: dict[str, Any] = {}
         try:
@@ -198,6 +202,7 @@ class Retriever:
             try:
                 found[Source.SIMILAR] = first(similar.result(self._settings.index_budget_ms), allowed, OTHERS)
             except UnavailableError as error:
+                LOST.labels(Source.SIMILAR.label).inc()
                 trace.warn("source_lost", error, source=Source.SIMILAR.label)
         return found
 
@@ -213,8 +218,8 @@ class Retriever:
     def _count(self, request: RecommendRequest) -> int:
         return max(self._settings.candidates, request.k)
 
-    def _breaker(self) -> Breaker:
-        return Breaker(failures=self._settings.breaker_failures, seconds=self._settings.breaker_seconds)
+    def _breaker(self, backend: str) -> Breaker:
+        return Breaker(backend, failures=self._settings.breaker_failures, seconds=self._settings.breaker_seconds)
 
     def _envelope(
         self,
@@ -229,6 +234,7 @@ class Retriever:
     ) -> Envelope:
         request = trace.request
         ids = [live.bundle.videos.video_ids[row] for row in merged.rows.tolist()] if live else []
+        CANDIDATES.observe(len(ids))
         return Envelope(
             request_id=request.request_id,
             traceparent=request.traceparent,

@@ -16,7 +16,7 @@ import structlog
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
 from watchnext.contracts.names import Source, Topic
-from watchnext.recommend.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
+from watchnext.ops.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 
 CAPACITY: Final = 2_000  # answers that wait while Kafka is away
 RETRY_SECONDS: Final = 1.0

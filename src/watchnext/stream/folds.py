@@ -23,6 +23,7 @@ from watchnext.contracts.events import (
 )
 from watchnext.contracts.rows import (
     UNKNOWN_MS,
+    FeatureRow,
     UserImpressions,
     UserProfile,
     UserRow,
@@ -73,12 +74,17 @@ def timestamp(at_ms: int, previous: int) -> int:
     return max(at_ms * 1000, previous + 1)
 
 
+def is_late(row: FeatureRow, event: Event, late_ms: int) -> bool:
+    """Whether an event is more than `late_ms` behind the newest event of its row."""
+    return event.at_ms * 1000 < row.event_timestamp - late_ms * 1000
+
+
 def _is_behind(row: UserRow, event: Event, position: Position, late_ms: int) -> bool:
     if row.partition == position.partition and position.offset <= row.offset:
         return True
     if isinstance(event, ProfileEvent):
         return False
-    if event.at_ms * 1000 < row.event_timestamp - late_ms * 1000:
+    if is_late(row, event, late_ms):
         return True
     return event.event_id in row.event_ids  # type: ignore[attr-defined]  # every other user event has one
 

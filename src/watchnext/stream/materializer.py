@@ -17,13 +17,14 @@ from watchnext.contracts.events import CatalogEvent, Event, VideoDelta
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
 from watchnext.errors import StoreError
+from watchnext.ops.metrics import EVENTS, ROWS_WRITTEN
 from watchnext.settings import Settings
 from watchnext.store.config import masked, online_options
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.stream.counters import delta_of, fold_catalog, fold_delta
-from watchnext.stream.folds import Catalog, Position, fold_event
+from watchnext.stream.folds import Catalog, Position, fold_event, is_late
 from watchnext.stream.producer import EventProducer
 from watchnext.stream.rowcache import RowCache
 
@@ -151,10 +152,14 @@ class Materializer:
         rows = []
         for offset, event in batch.events:
             position = Position(batch.partition, offset)
-            row = fold(current.get(event.key), event, position, self._catalog, self._late_ms)
+            before = current.get(event.key)
+            row = fold(before, event, position, self._catalog, self._late_ms)
             if row is not None:
                 current[event.key] = row
                 rows.append(row)
+            else:
+                late = isinstance(before, UserRow) and is_late(before, event, self._late_ms)
+                EVENTS.labels(batch.topic.value, "late" if late else "repeated").inc()
         self._rows.keep(rows)
         return rows
 
@@ -170,6 +175,10 @@ class Materializer:
         newest = {(row.VIEW, row.entity_id): row for rows in folded for row in rows}
         self._confirm()
         self._online.write(list(newest.values()))
+        for view, _ in newest:
+            ROWS_WRITTEN.labels(view.value).inc()
+        for batch, rows in zip(batches, folded, strict=True):
+            EVENTS.labels(batch.topic.value, "folded").inc(len(rows))
         self._last.update(
             {(batch.topic, batch.partition): rows[-1] for batch, rows in zip(batches, folded, strict=True) if rows}
         )

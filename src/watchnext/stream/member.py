@@ -20,6 +20,7 @@ from watchnext.contracts.events import Event, encode
 from watchnext.contracts.names import Topic, View
 from watchnext.errors import EventError, ServerError, StoreError
 from watchnext.ops.http import Health
+from watchnext.ops.metrics import BATCH_SECONDS, BATCHES_ABANDONED, COMMITTED, DEAD_LETTERS, LAG, PARTITIONS
 from watchnext.settings import Settings
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
@@ -66,6 +67,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._confirmed = time.monotonic()
         self._stop = stop
         self._committed: dict[TopicPartition, int] = {}  # of the partitions taken over; empty: rebuild
+        self._last_committed: dict[TopicPartition, int] = {}  # for the lag, which is shown while nothing goes on too
         self._events = 0
         self._materializer = Materializer(
             settings,
@@ -98,6 +100,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             try:
                 self._step()
             except (KafkaError, StoreError, ServerError) as error:
+                BATCHES_ABANDONED.labels("store" if isinstance(error, StoreError) else "broker").inc()
                 _log.warning("batch_abandoned", error=str(error), kind=type(error).__name__)
                 self._health.waiting(str(error))
                 self._rebuild()
@@ -122,6 +125,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._health.beat()
         polled = self._consumer.poll(timeout_ms=_POLL_MS)
         assigned = self._consumer.assignment()
+        self._measure(assigned)
         if self._committed.keys() != assigned:
             self._take_over(assigned)  # what was polled is read again from the committed offset
             return
@@ -129,7 +133,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._catalogue.poll()
         if polled:
             batches = self._decode(polled)
-            self._materializer.write(batches)
+            with BATCH_SECONDS.time():
+                self._materializer.write(batches)
             self._commit({TopicPartition(batch.topic, batch.partition): batch.next_offset for batch in batches})
             self._events += sum(len(batch.events) for batch in batches)
 
@@ -142,11 +147,23 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             starts.update(self._consumer.beginning_offsets(fresh))
             self._commit({tp: starts[tp] for tp in fresh})
         self._committed.update(starts)
+        self._last_committed.update(starts)
         for tp in starts:
             self._materializer.begin(Topic(tp.topic), tp.partition, self._committed[tp])
             while (end := self._materializer.finish(Topic(tp.topic), tp.partition, self._committed[tp])) is not None:
                 self._commit({tp: end})
             self._consumer.seek(tp, self._committed[tp])
+
+    def _measure(self, assigned: Collection[TopicPartition]) -> None:
+        """Show the lag, by what the last fetches told of the partitions' ends: no question to the broker."""
+        behind = dict.fromkeys(INPUT_TOPICS, 0)
+        for tp in assigned:
+            end, start = self._consumer.highwater(tp), self._last_committed.get(tp)
+            if end is not None and start is not None:
+                behind[Topic(tp.topic)] += max(0, end - start)
+        for topic, messages in behind.items():
+            LAG.labels(topic.value).set(messages)
+        PARTITIONS.set(len(assigned))
 
     def _rebuild(self) -> None:
         self._committed.clear()
@@ -171,6 +188,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                     )
                 except EventError as error:
                     bad += 1
+                    DEAD_LETTERS.labels(tp.topic, error.reason).inc()
                     self._producer.send_raw(Topic.DEAD_LETTERS, letter_key(record), encode(dead_letter(record, error)))
                     _log.warning(
                         "dead_letter",
@@ -196,7 +214,9 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         asked = time.monotonic()
         self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
         self._confirmed = asked
+        COMMITTED.set(self._clock.now_ms() / 1000)
         self._committed.update(offsets)
+        self._last_committed.update(offsets)
 
 
 def _names(partitions: Collection[TopicPartition]) -> list[str]:

@@ -27,13 +27,15 @@ def read_message(
     if key != event.key.encode():
         raise EventError(
             f"{topic.value}: the key is {_shown(key)}; wanted {event.key!r}, as in the message: events under another "
-            "key fall in another partition, and their order is lost"
+            "key fall in another partition, and their order is lost",
+            reason="key",
         )
     ahead_ms = event.at_ms - now_ms
     if ahead_ms > future_minutes * _MINUTE_MS:
         raise EventError(
             f"{topic.value}: its time {event.at_ms} is {ahead_ms / _MINUTE_MS:,.1f} minutes ahead of the clock; "
-            f"at most {future_minutes:g} are accepted (features.future_minutes)"
+            f"at most {future_minutes:g} are accepted (features.future_minutes)",
+            reason="future",
         )
     return event
 

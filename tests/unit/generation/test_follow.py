@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from watchnext.clock import FixedClock
@@ -16,6 +17,7 @@ from watchnext.generation.follow import Follower
 from watchnext.generation.manifest import Pointer, Replica, Target
 from watchnext.generation.replicas import TTL_MS
 from watchnext.generation.store import GenerationStore
+from watchnext.ops import metrics
 
 A, B, C = Target("a"), Target("b", 1), Target("c")
 
@@ -211,8 +213,9 @@ def test_waiting_for_a_generation_that_does_not_load_says_why(store: GenerationS
 
 def test_what_is_missing_is_told_until_the_live_generation_is_served(store: GenerationStore, loader: Loader):
     loader.broken.add(C)
+    assert follower(store, loader).missing() == "the pointer was not read yet: is the generation store there?"
     with follower(store, loader) as following:
-        assert following.missing() == "nothing is published: train with `watchnext pipeline run`"
+        eventually(lambda: following.missing() == "nothing is published: train with `watchnext pipeline run`")
         loader.gate.clear()
         store.write_pointer(Pointer(generation="a"))
         eventually(lambda: following.missing() == "a.0: still loading")
@@ -223,3 +226,46 @@ def test_what_is_missing_is_told_until_the_live_generation_is_served(store: Gene
         assert following.current() == "a.0"
         store.write_pointer(Pointer(generation="a", previous=C))
         eventually(lambda: following.missing() == "")
+
+
+def test_what_is_served_is_one_series_and_refusals_are_counted(store: GenerationStore, loader: Loader):
+    def served() -> list[dict[str, str]]:
+        [family] = metrics.GENERATION_INFO.collect()
+        return [sample.labels for sample in family.samples]
+
+    loader.broken.add(C)
+    refused = REGISTRY.get_sample_value("watchnext_generation_refusals_total")
+    loaded = REGISTRY.get_sample_value("watchnext_generation_load_seconds_count")
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        following.wait(10)
+        assert served() == [{"generation": "a", "overlay": "0"}]
+        store.write_pointer(Pointer(generation="b", overlay=1, previous=A, staged=C, attempt="t"))
+        eventually(lambda: served() == [{"generation": "b", "overlay": "1"}])
+        eventually(lambda: str(C) in following.refused())
+    assert REGISTRY.get_sample_value("watchnext_generation_refusals_total") == refused + 1
+    assert REGISTRY.get_sample_value("watchnext_generation_load_seconds_count") == loaded + 2
+
+
+def test_the_last_look_at_the_pointer_ages_while_the_store_is_away(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    def read() -> float | None:
+        return REGISTRY.get_sample_value("watchnext_generation_pointer_read_timestamp_seconds")
+
+    looks: list[int] = []
+
+    def away() -> Pointer:
+        looks.append(1)
+        raise OSError("the store is away")
+
+    store.clock = FixedClock(1_000_000)
+    with follower(store, loader):
+        eventually(lambda: read() == 1_000)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "pointer", away)
+            eventually(lambda: len(looks) >= 2)
+            store.clock = FixedClock(2_000_000)
+            eventually(lambda: len(looks) >= 4)
+            assert read() == 1_000
+        eventually(lambda: read() == 2_000)

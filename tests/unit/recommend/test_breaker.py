@@ -2,6 +2,7 @@ import threading
 import time
 
 import pytest
+from prometheus_client import REGISTRY
 
 from watchnext.errors import UnavailableError
 from watchnext.recommend.breaker import Bounded, Breaker
@@ -16,7 +17,7 @@ class Ticker:
 
 
 def test_opens_after_failures_in_a_row_and_not_before():
-    breaker = Breaker(failures=3, seconds=2, monotonic=Ticker())
+    breaker = Breaker("valkey", failures=3, seconds=2, monotonic=Ticker())
     breaker.failed()
     breaker.failed()
     breaker.succeeded()
@@ -29,7 +30,7 @@ def test_opens_after_failures_in_a_row_and_not_before():
 
 def test_lets_one_call_try_after_the_period():
     ticker = Ticker()
-    breaker = Breaker(failures=1, seconds=2, monotonic=ticker)
+    breaker = Breaker("valkey", failures=1, seconds=2, monotonic=ticker)
     breaker.failed()
     ticker.now += 2
     assert [breaker.allows(), breaker.allows()] == [True, False]
@@ -39,7 +40,7 @@ def test_lets_one_call_try_after_the_period():
 
 def test_a_failed_try_opens_it_again():
     ticker = Ticker()
-    breaker = Breaker(failures=1, seconds=2, monotonic=ticker)
+    breaker = Breaker("valkey", failures=1, seconds=2, monotonic=ticker)
     breaker.failed()
     ticker.now += 2
     assert breaker.allows()
@@ -50,7 +51,7 @@ def test_a_failed_try_opens_it_again():
 
 def test_a_hung_backend_costs_its_budget_and_then_nothing():
     release = threading.Event()
-    bounded = Bounded("valkey", release.wait, threads=2, breaker=Breaker(failures=2, seconds=60))
+    bounded = Bounded(release.wait, threads=2, breaker=Breaker("valkey", failures=2, seconds=60))
     for _ in range(2):
         with pytest.raises(UnavailableError, match="valkey: no answer within 20 ms"):
             bounded.start().result(20)
@@ -66,7 +67,7 @@ def test_a_hung_backend_costs_its_budget_and_then_nothing():
 def test_a_backend_that_comes_back_is_used_again():
     release = threading.Event()
     ticker = Ticker()
-    bounded = Bounded("valkey", release.wait, threads=1, breaker=Breaker(failures=1, seconds=2, monotonic=ticker))
+    bounded = Bounded(release.wait, threads=1, breaker=Breaker("valkey", failures=1, seconds=2, monotonic=ticker))
     with pytest.raises(UnavailableError):
         bounded.start().result(10)
     release.set()
@@ -80,7 +81,21 @@ def test_a_failure_is_told_with_its_reason():
     def refuse() -> None:
         raise ConnectionRefusedError("port 16379")
 
-    bounded = Bounded("valkey", refuse, threads=1, breaker=Breaker(failures=5, seconds=1))
+    bounded = Bounded(refuse, threads=1, breaker=Breaker("valkey", failures=5, seconds=1))
     with pytest.raises(UnavailableError, match="valkey: ConnectionRefusedError: port 16379"):
         bounded.start().result(1_000)
     bounded.close()
+
+
+def test_an_open_breaker_is_seen_in_the_metrics():
+    def shown() -> float | None:
+        return REGISTRY.get_sample_value("watchnext_breaker_open", {"backend": "a store"})
+
+    breaker = Breaker("a store", failures=2, seconds=60)
+    assert shown() == 0
+    breaker.failed()
+    assert shown() == 0
+    breaker.failed()
+    assert shown() == 1
+    breaker.succeeded()
+    assert shown() == 0

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from watchnext.clock import FixedClock
 from watchnext.contracts.api import RecommendAnswer
@@ -83,6 +84,10 @@ def answer(predictor: Predictor, asked: Envelope | None = None, **settings: Any)
     return asyncio.run(guard.answer(asked or envelope()))
 
 
+def fallbacks(cause: str) -> float:
+    return REGISTRY.get_sample_value("watchnext_ranking_fallbacks_total", {"cause": cause}) or 0
+
+
 def ids(found: RecommendAnswer) -> list[str]:
     return [item.video_id for item in found.items]
 
@@ -117,25 +122,40 @@ def test_the_ranker_is_asked_for_the_envelopes_version_with_the_users_columns_pr
 
 
 @pytest.mark.parametrize(
-    "predictor",
+    ("predictor", "cause"),
     [
-        Scorer(fails=True),
-        Scorer(delay_s=30),
-        Scorer(generation="other"),
-        Scorer(overlay=1),
-        Scorer(expected_seconds=np.array([1, 2, 3], "<f4")),
-        Scorer(expected_seconds=np.array([1, np.nan, 3, 4], "<f4")),
-        Scorer(top=np.array([1, 1, 0], "<i4")),
-        Scorer(top=np.array([1, 4, 0], "<i4")),
-        Scorer(features=np.zeros((2, 3), "<f4")),
+        (Scorer(fails=True), "failed"),
+        (Scorer(delay_s=30), "late"),
+        (Scorer(generation="other"), "generation"),
+        (Scorer(overlay=1), "generation"),
+        (Scorer(expected_seconds=np.array([1, 2, 3], "<f4")), "answer"),
+        (Scorer(expected_seconds=np.array([1, np.nan, 3, 4], "<f4")), "answer"),
+        (Scorer(top=np.array([1, 1, 0], "<i4")), "answer"),
+        (Scorer(top=np.array([1, 4, 0], "<i4")), "answer"),
+        (Scorer(features=np.zeros((2, 3), "<f4")), "answer"),
     ],
     ids=["fails", "late", "generation", "overlay", "short", "nan", "twice", "outside", "features"],
 )
-def test_whatever_goes_wrong_is_retrieval_order_without_scores(predictor: Scorer):
+def test_whatever_goes_wrong_is_retrieval_order_without_scores_and_counted_by_its_cause(predictor: Scorer, cause: str):
+    before, calls = fallbacks(cause), REGISTRY.get_sample_value("watchnext_ranker_seconds_count")
     found = answer(predictor, ranker_budget_ms=50)
     assert ids(found) == ["a", "b", "c"]
     assert found.degraded == ["ranking"]
     assert [item.expected_seconds for item in found.items] == [None, None, None]
+    assert fallbacks(cause) == before + 1
+    assert REGISTRY.get_sample_value("watchnext_ranker_seconds_count") == calls + 1
+
+
+@pytest.mark.parametrize("cause", ["deadline", "breaker"])
+def test_a_ranker_that_is_not_asked_is_counted_too(cause: str):
+    before, calls = fallbacks(cause), REGISTRY.get_sample_value("watchnext_ranker_seconds_count")
+    guard = Guard(Scorer(fails=True), Serving(breaker_failures=1), clock=FixedClock(NOW))
+    if cause == "breaker":
+        asyncio.run(guard.answer(envelope()))
+        calls += 1
+    asyncio.run(guard.answer(envelope(deadline_ms=NOW if cause == "deadline" else NOW + 500)))
+    assert fallbacks(cause) == before + 1
+    assert REGISTRY.get_sample_value("watchnext_ranker_seconds_count") == calls
 
 
 def test_bytes_that_are_no_message_are_the_rankers_failure():

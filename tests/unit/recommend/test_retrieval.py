@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from tests.unit.recommend.world import NOW, ExactIndex, Rows, prepared, watched
 from watchnext.clock import FixedClock
@@ -226,3 +227,33 @@ def test_a_rung_is_logged_with_the_request_and_its_trace():
     assert [(entry["event"], entry["part"], entry["request_id"], entry["traceparent"]) for entry in logged] == [
         ("part_lost", "features", "r", "00-ab")
     ]
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+@pytest.mark.parametrize(
+    ("user", "parts", "stages", "lost"),
+    [
+        ("ann", {}, {"features", "tower", "sources", "index"}, None),
+        ("nobody", {}, {"features", "sources"}, None),
+        ("torn", {}, {"features", "sources"}, "features"),
+        ("ann", {"live": lambda: None}, set(), "generation"),
+    ],
+)
+def test_stages_candidates_and_lost_parts_are_counted(
+    user: str, parts: dict[str, Any], stages: set[str], lost: str | None
+):
+    names = ("features", "tower", "sources", "index")
+    before = {stage: sample("watchnext_retrieval_stage_seconds_count", stage=stage) for stage in names}
+    envelopes, found = (sample(f"watchnext_retrieval_candidates_{part}") for part in ("count", "sum"))
+    losses = sample("watchnext_retrieval_lost_total", part=lost) if lost else 0
+    envelope = ask(user, retriever(**parts))
+    for stage in names:
+        wanted = before[stage] + (stage in stages)
+        assert sample("watchnext_retrieval_stage_seconds_count", stage=stage) == wanted
+    assert sample("watchnext_retrieval_candidates_count") == envelopes + 1
+    assert sample("watchnext_retrieval_candidates_sum") == found + len(envelope.candidates.video_ids)
+    if lost:
+        assert sample("watchnext_retrieval_lost_total", part=lost) == losses + 1

@@ -10,8 +10,8 @@ from kafka.future import Future
 from watchnext.contracts.api import RecommendAnswer, RecommendedVideo, RecommendRequest
 from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
 from watchnext.contracts.names import Topic
+from watchnext.ops.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 from watchnext.recommend import served
-from watchnext.recommend.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 from watchnext.recommend.served import ServedLog, impressions, served_event
 from watchnext.settings import Settings
 from watchnext.stream import producer

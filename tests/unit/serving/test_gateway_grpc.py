@@ -9,7 +9,7 @@ import pytest
 
 from serving import gateway_grpc
 from tests.unit.serving.test_gateway_rest import Answering
-from watchnext.recommend.metrics import ANSWERS
+from watchnext.ops.metrics import ANSWERS
 from watchnext.v1 import recommend_pb2 as pb
 from watchnext.v1 import recommend_pb2_grpc
 

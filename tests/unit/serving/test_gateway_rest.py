@@ -7,7 +7,7 @@ import pytest
 from serving import gateway_rest
 from serving.lifecycle import Lifecycle
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
-from watchnext.recommend.metrics import ANSWERS
+from watchnext.ops.metrics import ANSWERS
 
 PATH = "/v1/recommendations"
 
