@@ -22,7 +22,7 @@ they come as environment (`watchnext.secrets`).
   "milvus" (dict "uri" $uri)
   "generations" (dict "url" (default "/var/lib/watchnext/generations" .Values.generations.url))
   "serving" (dict "host" "0.0.0.0" "retrieval_port" 8080 "ranking_port" 8080 "ranker_url" (printf "http://%s" (include "watchnext.host" (list . "ranking-predictor"))))
-  "torchserve" (dict "host" "0.0.0.0" "inference_port" 8080 "model_store" "/tmp/model-store")
+  "torchserve" (dict "host" "0.0.0.0" "inference_port" 8080 "management_port" 8086 "metrics_port" 8087 "grpc_port" 8088 "grpc_management_port" 8089 "model_store" "/tmp/model-store")
   "gateway" (dict "host" "0.0.0.0" "rest_port" 8000 "grpc_port" 9000 "graph_url" (printf "http://%s" (include "watchnext.host" (list . "graph"))))
   "ops" (dict "host" "0.0.0.0" "worker_port" 9090 "follower_port" 9090)
 -}}
