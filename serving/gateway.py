@@ -14,6 +14,7 @@ from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
 from watchnext.ops.http import listen_on
+from watchnext.ops.tracing import send_traces
 from watchnext.recommend.gateway import Gateway
 from watchnext.recommend.graph import Graph
 from watchnext.recommend.served import ServedLog
@@ -36,6 +37,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     place = settings.gateway
+    send_traces(settings.ops, "gateway")
     lifecycle = Lifecycle()
     graph = Graph(place.graph_url, connections=place.max_concurrent)
     served = None

@@ -15,6 +15,7 @@ from watchnext.contracts.api import encode
 from watchnext.contracts.envelope import convert
 from watchnext.contracts.names import MODEL_RANKER
 from watchnext.errors import EnvelopeError
+from watchnext.ops.tracing import send_traces
 from watchnext.recommend.ranking import Guard, TorchServe
 from watchnext.settings import Settings, load_settings
 
@@ -50,5 +51,6 @@ class RankingModel(Model):
 if __name__ == "__main__":
     loaded = load_settings()
     configure_logs()
+    send_traces(loaded.ops, "ranking")
     model = RankingModel(loaded)
     run(model, host=loaded.serving.host, port=loaded.serving.ranking_port, close=model.close)

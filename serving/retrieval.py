@@ -22,6 +22,7 @@ from watchnext.errors import GenerationError, RequestError, StoreError, VectorIn
 from watchnext.generation.follow import Follower, replica_name
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
+from watchnext.ops.tracing import send_traces
 from watchnext.recommend.prepared import PreparedGeneration
 from watchnext.recommend.retrieval import Retriever
 from watchnext.settings import Settings, load_settings
@@ -83,6 +84,7 @@ class RetrievalModel(Model):
 if __name__ == "__main__":
     loaded = load_settings()
     configure_logs()
+    send_traces(loaded.ops, MODEL_RETRIEVAL)
     torch.set_num_threads(1)
     store = GenerationStore.open(loaded)
     following: Follower[PreparedGeneration] = Follower(

@@ -149,7 +149,9 @@ class Ops(Section):
     host: str = Field("127.0.0.1", description="where worker and follower serve /metrics, /healthz and /readyz")
     worker_port: int = Field(18091, ge=1, le=65_535, description="of a worker; the local worker-N adds N - 1")
     follower_port: int = Field(18099, ge=1, le=65_535, description="of the follower beside TorchServe")
-    otlp_endpoint: str = Field("", description="OTLP over HTTP, such as http://collector:4318; empty: no traces")
+    otlp_endpoint: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="OTLP over HTTP, such as http://collector:4318; empty: no traces"
+    )
     trace_share: float = Field(1.0, ge=0, le=1, description="of the requests that come without a trace of their own")
 
     def port_of_worker(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""What operators see of real processes: metrics and readiness, from before the first generation on."""
+"""What operators see of real processes: readiness, metrics and traces, from before the first generation on."""
 
 import os
 import signal
@@ -10,7 +10,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.services.conftest import private_settings, wait_for
+from tests.services.conftest import free_ports, private_settings, wait_for
+from tests.services.otlp import Collector, Received, collector
 from tests.unit.generation.world import parts
 from watchnext.clock import DAY_MS, SystemClock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
@@ -21,7 +22,7 @@ from watchnext.generation.manifest import Target
 from watchnext.generation.publish import publish
 from watchnext.generation.store import GenerationStore
 from watchnext.local import supervisor
-from watchnext.recommend.client import ask_rest, rest_url
+from watchnext.recommend.client import ask_graph, ask_rest, rest_url
 from watchnext.settings import Settings
 from watchnext.stream.lag import wait_until_caught_up
 from watchnext.stream.producer import EventProducer
@@ -31,11 +32,19 @@ BUDGET_MS = 10_000  # nothing is late here, however slow the machine
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def traces() -> Iterator[Collector]:
+    [port] = free_ports(1)
+    with collector(port) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Iterator[Settings]:
     """A running stack with one worker, where nothing is published yet."""
     made = private_settings(
         tmp_path_factory.mktemp("observed"),
         local={"workers": 1},
+        ops={"otlp_endpoint": traces.url},
         serving={
             "deadline_ms": 4 * BUDGET_MS,
             "features_budget_ms": BUDGET_MS,
@@ -198,3 +207,79 @@ def test_the_worker_shows_how_far_it_is_behind(settings: Settings, events: None)
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
     wait_for(lambda: shown(url)("watchnext_stream_lag_messages", topic=Topic.SEARCH.value) == 0)
+
+
+def trace_of(traces: Collector, request_id: str, wanted: set[str]) -> dict[str, Received]:
+    """The spans of a request, once all are there: each process sends its own every few seconds."""
+    wait_for(lambda: traces.of_request(request_id).keys() >= wanted)
+    return traces.of_request(request_id)
+
+
+STAGES = {"features", "tower", "sources", "index"}
+WITHIN = {"retrieval", *STAGES, "ranking", "ranker.call"}
+
+
+def test_a_request_is_one_trace_over_three_processes(settings: Settings, traces: Collector, answer: RecommendAnswer):
+    spans = trace_of(traces, answer.request_id, {"gateway.recommend", "graph.call"} | WITHIN)
+    assert {name: span.process.removeprefix("watchnext-") for name, span in spans.items()} == {
+        "gateway.recommend": "gateway",
+        "graph.call": "gateway",
+        "retrieval": "retrieval",
+        "features": "retrieval",
+        "tower": "retrieval",
+        "sources": "retrieval",
+        "index": "retrieval",
+        "ranking": "ranking",
+        "ranker.call": "ranking",
+    }
+    names = {span.id: name for name, span in spans.items()}
+    assert {name: names.get(span.parent) for name, span in spans.items()} == {
+        "gateway.recommend": None,
+        "graph.call": "gateway.recommend",
+        "retrieval": "graph.call",
+        "features": "retrieval",
+        "tower": "retrieval",
+        "sources": "retrieval",
+        "index": "retrieval",
+        "ranking": "graph.call",
+        "ranker.call": "ranking",
+    }
+    for name, span in spans.items():  # one machine, one clock
+        parent = spans.get(names.get(span.parent, ""), span)
+        assert parent.begin <= span.begin <= span.end <= parent.end, name
+    assert spans["index"].begin <= spans["sources"].begin + 1_000_000  # Milvus searches while the sources are walked
+    assert spans["ranking"].attributes["watchnext.generation"] == f"{answer.generation}.{answer.overlay}"
+    assert spans["ranking"].attributes["watchnext.degraded"] == []
+
+
+def test_a_callers_trace_goes_on_in_ours(settings: Settings, traces: Collector, answer: RecommendAnswer):
+    trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    response = httpx.get(
+        f"{rest_url(settings)}/v1/recommendations",
+        params={"user_id": "ann", "request_id": "from-a-caller"},
+        headers={"traceparent": f"00-{trace}-{caller}-01"},
+        timeout=60,
+    )
+    assert response.status_code == 200
+    spans = trace_of(traces, "from-a-caller", {"gateway.recommend"} | WITHIN)
+    assert {span.trace for span in spans.values()} == {trace}
+    assert spans["gateway.recommend"].parent == caller
+
+
+def test_the_bare_graph_makes_one_trace_too(settings: Settings, traces: Collector, answer: RecommendAnswer):
+    ask_graph(settings, RecommendRequest(user_id="ann", k=10, request_id="bare"))
+    spans = trace_of(traces, "bare", WITHIN)
+    assert spans["retrieval"].parent == ""
+    assert spans["ranking"].parent == spans["retrieval"].id
+
+
+def test_a_trace_that_its_caller_does_not_keep_is_not_kept_by_us(
+    settings: Settings, traces: Collector, answer: RecommendAnswer
+):
+    unkept = RecommendRequest(
+        user_id="ann", request_id="unkept", traceparent="00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    )
+    ask_rest(settings, unkept)
+    ask_rest(settings, RecommendRequest(user_id="ann", request_id="kept"))
+    trace_of(traces, "kept", {"gateway.recommend"} | WITHIN)  # sent later, and there already
+    assert traces.of_request("unkept") == {}

@@ -18,6 +18,7 @@ from watchnext.clock import Clock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.names import Degraded
 from watchnext.errors import AuthenticationError, GraphError, OverloadError
+from watchnext.ops import tracing
 from watchnext.ops.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.recommend.arms import arm_of
 from watchnext.recommend.breaker import Breaker
@@ -98,9 +99,14 @@ class Gateway:
             raise OverloadError(f"{self._in_flight} requests are in flight, the most that are taken; try again later")
         self._in_flight += 1
         IN_FLIGHT.set(self._in_flight)
+        came = request.traceparent or (traceparent if _TRACEPARENT.fullmatch(traceparent) else "")
         try:
-            request = self._complete(request, budget_ms, traceparent)
-            answer = await self._ask(request)
+            with tracing.span("gateway.recommend", came, kind=tracing.ANSWER) as span:
+                request = self._complete(request, budget_ms, tracing.traceparent() or came)
+                answer = await self._ask(request)
+                span.set_attributes(
+                    tracing.described(answer.request_id, answer.generation, answer.overlay, answer.degraded)
+                )
         finally:
             self._in_flight -= 1
             IN_FLIGHT.set(self._in_flight)
@@ -120,7 +126,7 @@ class Gateway:
         return msgspec.structs.replace(
             request,
             request_id=request.request_id or uuid.uuid4().hex,
-            traceparent=request.traceparent or (traceparent if _TRACEPARENT.fullmatch(traceparent) else ""),
+            traceparent=traceparent,
             arm=arm_of(request.user_id, experiment=self._settings.experiment, arms=self._settings.arms),
             deadline_ms=min(ends) - OWN_MS,
         )
@@ -144,8 +150,10 @@ class Gateway:
         if not self._breaker.allows():
             raise GraphError("not asked: it failed a moment ago")
         try:
-            async with asyncio.timeout(left_ms / 1000):
-                answer = await self._graph.ask(request)
+            with tracing.span("graph.call", kind=tracing.CALL):
+                asked = msgspec.structs.replace(request, traceparent=tracing.traceparent() or request.traceparent)
+                async with asyncio.timeout(left_ms / 1000):
+                    answer = await self._graph.ask(asked)
         except TimeoutError as error:
             if left_ms >= self._deadline_ms / 2:  # a caller's own tiny deadline says nothing of the graph
                 self._breaker.failed()

@@ -22,6 +22,7 @@ from watchnext.contracts.envelope import Envelope
 from watchnext.contracts.names import MODEL_RANKER, Degraded, ranker_version, source_labels
 from watchnext.errors import EnvelopeError, RankerError
 from watchnext.features.codec import pack, unpack
+from watchnext.ops import tracing
 from watchnext.ops.metrics import FALLBACKS, RANKER_SECONDS
 from watchnext.recommend.breaker import Breaker
 from watchnext.recommend.explain import explanation_of, why_not_ranked
@@ -103,6 +104,14 @@ class Guard:
         Raises:
             EnvelopeError: the envelope's columns or state cannot be read.
         """
+        with tracing.span("ranking", envelope.traceparent, kind=tracing.ANSWER) as span:
+            answer = await self._answer(envelope)
+            span.set_attributes(
+                tracing.described(answer.request_id, answer.generation, answer.overlay, answer.degraded)
+            )
+        return answer
+
+    async def _answer(self, envelope: Envelope) -> RecommendAnswer:
         started = time.perf_counter()
         if not envelope.rankable or not envelope.candidates.video_ids:
             return in_retrieval_order(envelope)
@@ -143,7 +152,7 @@ class Guard:
             raise RankerError("not asked: it failed a moment ago", cause="breaker")
         try:
             async with asyncio.timeout(budget_ms / 1000):
-                with RANKER_SECONDS.time():
+                with RANKER_SECONDS.time(), tracing.span("ranker.call", kind=tracing.CALL):
                     packed = await self._predictor.score(ranker_version(envelope.generation, envelope.overlay), payload)
         except TimeoutError as error:
             if budget_ms == self._budget_ms:  # a request that came late says nothing of the ranker

@@ -14,7 +14,6 @@ it is not ranked, because the ranker would know no more of the user than the lis
 import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -28,12 +27,14 @@ from watchnext.contracts.names import Degraded, Source
 from watchnext.errors import UnavailableError
 from watchnext.features.codec import pack
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
-from watchnext.ops.metrics import CANDIDATES, LOST, STAGE_SECONDS
+from watchnext.ops import tracing
+from watchnext.ops.metrics import CANDIDATES
 from watchnext.recommend.breaker import Bounded, Breaker, Call
 from watchnext.recommend.filters import Filter
 from watchnext.recommend.merge import NOTHING, Merged, merge
 from watchnext.recommend.prepared import PreparedGeneration
 from watchnext.recommend.sources import SourceTables, first
+from watchnext.recommend.trace import Trace
 from watchnext.settings import Settings
 
 OTHERS: Final = 50  # candidates of each source beside the tower
@@ -61,34 +62,6 @@ class VectorSearch(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Trace:
-    """What happened on the way: rungs taken and milliseconds a stage."""
-
-    request: RecommendRequest
-    degraded: list[str] = field(default_factory=list)
-    stages_ms: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def stage(self, name: str) -> None:
-        """The time since the last stage was `name`'s."""
-        now = time.perf_counter()
-        self.stages_ms[name] = round((now - self._last) * 1000, 3)
-        STAGE_SECONDS.labels(name).observe(now - self._last)
-        self._last = now
-
-    def lost(self, part: Degraded, error: Exception) -> None:
-        """A part is out of this answer."""
-        self.degraded.append(part.value)
-        LOST.labels(part.value).inc()
-        self.warn("part_lost", error, part=part.value)
-
-    def warn(self, event: str, error: Exception, **fields: str) -> None:
-        """Log what went wrong in this request."""
-        request = self.request
-        _log.warning(event, request_id=request.request_id, traceparent=request.traceparent, error=str(error), **fields)
-
-
 class Retriever:
     """Finds candidates. Safe to call from several threads."""
 
@@ -110,12 +83,19 @@ class Retriever:
 
     def retrieve(self, request: RecommendRequest) -> Envelope:
         """The candidates of a checked request; never fails for a part that is down."""
-        trace = _Trace(request)
+        with tracing.span("retrieval", request.traceparent, kind=tracing.ANSWER) as span:
+            trace = Trace(request, request.traceparent or tracing.traceparent())
+            envelope = self._retrieve(request, trace)
+            span.set_attributes(
+                tracing.described(request.request_id, envelope.generation, envelope.overlay, envelope.degraded)
+            )
+        return envelope
+
+    def _retrieve(self, request: RecommendRequest, trace: Trace) -> Envelope:
         now_ms = request.now_ms if request.now_ms and self._settings.allow_client_time else self._clock.now_ms()
         live = self._live()
         if live is None:
-            trace.degraded.append(Degraded.GENERATION.value)
-            LOST.labels(Degraded.GENERATION.value).inc()
+            trace.without(Degraded.GENERATION)
             return self._envelope(trace, now_ms, why_not=dict.fromkeys(request.why_not, "no generation is published"))
         values: dict[str, Any] = {}
         try:
@@ -135,7 +115,7 @@ class Retriever:
         for pool in (self._features, self._index, self._similar):
             pool.close()
 
-    def _popular(self, trace: _Trace, now_ms: int, live: PreparedGeneration, rules: Filter) -> Envelope:
+    def _popular(self, trace: Trace, now_ms: int, live: PreparedGeneration, rules: Filter) -> Envelope:
         """Popular videos of the country, in that order, not to be ranked."""
         request = trace.request
         rows = live.tables.popular_in(rules.country, rules.allowed, self._count(request))
@@ -145,7 +125,7 @@ class Retriever:
         return self._envelope(trace, now_ms, live=live, merged=merged, why_not=why_not)
 
     def _personal(
-        self, trace: _Trace, now_ms: int, live: PreparedGeneration, rules: Filter, state: UserState
+        self, trace: Trace, now_ms: int, live: PreparedGeneration, rules: Filter, state: UserState
     ) -> Envelope:
         """Candidates of all sources, to be ranked."""
         request, bundle = trace.request, live.bundle
@@ -161,6 +141,7 @@ class Retriever:
         vector = live.user_vector(user)
         trace.stage("tower")
         wanted = min(count + min(rules.removed, OVERFETCH), len(bundle.vectors) - 1)
+        began = time.perf_counter()
         search = self._index.start(bundle.collection, vector[None, :], wanted)
         watched = user.history[user.history > 0]
         others = self._others(trace, live, rules, user, now_ms)
@@ -174,7 +155,7 @@ class Retriever:
             user=vector,
             vectors=bundle.vectors,
         )
-        trace.stage("index")
+        trace.stage("index", began)
         return self._envelope(
             trace,
             now_ms,
@@ -186,7 +167,7 @@ class Retriever:
         )
 
     def _others(
-        self, trace: _Trace, live: PreparedGeneration, rules: Filter, user: EncodedUser, now_ms: int
+        self, trace: Trace, live: PreparedGeneration, rules: Filter, user: EncodedUser, now_ms: int
     ) -> dict[Source, NDArray[np.int32]]:
         """The sources beside the tower; the one that may take long (item-item) runs beside the others."""
         tables, allowed = live.tables, rules.allowed
@@ -202,11 +183,10 @@ class Retriever:
             try:
                 found[Source.SIMILAR] = first(similar.result(self._settings.index_budget_ms), allowed, OTHERS)
             except UnavailableError as error:
-                LOST.labels(Source.SIMILAR.label).inc()
-                trace.warn("source_lost", error, source=Source.SIMILAR.label)
+                trace.source_lost(Source.SIMILAR, error)
         return found
 
-    def _found(self, trace: _Trace, search: Call[Found], rules: Filter) -> NDArray[np.int32]:
+    def _found(self, trace: Trace, search: Call[Found], rules: Filter) -> NDArray[np.int32]:
         """The tower's videos, or none and a rung."""
         try:
             rows, _ = search.result(self._settings.index_budget_ms)
@@ -223,7 +203,7 @@ class Retriever:
 
     def _envelope(
         self,
-        trace: _Trace,
+        trace: Trace,
         now_ms: int,
         *,
         live: PreparedGeneration | None = None,
@@ -237,7 +217,7 @@ class Retriever:
         CANDIDATES.observe(len(ids))
         return Envelope(
             request_id=request.request_id,
-            traceparent=request.traceparent,
+            traceparent=trace.traceparent,
             user_id=request.user_id,
             arm=request.arm,
             generation=live.bundle.id if live else "",
