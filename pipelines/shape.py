@@ -1,16 +1,19 @@
-"""What a task needs of the cluster: settings, state, image, and a GPU for the training steps.
+"""What a task needs of the cluster: settings, secrets, state, image, and a GPU for the training steps.
 
-Nothing of it holds on a laptop, where `LOCAL` leaves the tasks as they are.
+Nothing of it holds on a laptop, where `LOCAL` leaves the tasks as they are. The chart says it as JSON (`Shape.read`).
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from kfp import dsl, kubernetes
 
-CONFIG_MAP = "watchnext-config"  # the chart's `config:` as config.yaml
+from watchnext.errors import UsageError
+
 CONFIG_FOLDER = "/etc/watchnext"
-STATE_CLAIM = "watchnext-state"  # archive, offline log and generations, where they are no buckets
 STATE_FOLDER = "/var/lib/watchnext"
+USER = 10001  # of our images
 
 
 @dataclass(frozen=True)
@@ -18,17 +21,40 @@ class Shape:
     """Where a pipeline runs."""
 
     cluster: bool
+    config_map: str = "watchnext-config"  # the chart's `config:` as config.yaml
+    state_claim: str = "watchnext-state"  # archive, offline log and generations, where they are no buckets
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # name of a Secret: {its key: variable}
     gpu: bool = False
     accelerator: str = "nvidia.com/gpu"
     accelerators: int = 1
-    node_label: tuple[str, str] = ("nvidia.com/gpu.present", "true")
+    node_selector: dict[str, str] = field(default_factory=lambda: {"nvidia.com/gpu.present": "true"})
+    tolerations: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    )
+    shared_memory: str = ""  # size limit of /dev/shm; empty: half of the node's memory
+
+    @classmethod
+    def read(cls, text: str) -> "Shape":
+        """The shape of a cluster that a JSON object describes.
+
+        Raises:
+            UsageError: it has a key that is no field, or is no object.
+        """
+        known = {entry.name for entry in fields(cls)} - {"cluster"}
+        found = json.loads(text)
+        if not isinstance(found, dict) or not found.keys() <= known:
+            raise UsageError(f"{text[:200]!r} came as a shape; wanted a JSON object of {', '.join(sorted(known))}")
+        return cls(cluster=True, **found)
 
     def task(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
-        """Any task: image, settings and state."""
+        """Any task: image, settings, secrets and state."""
         if self.cluster:
             task.set_container_image(image)
-            kubernetes.use_config_map_as_volume(task, CONFIG_MAP, CONFIG_FOLDER)
-            kubernetes.mount_pvc(task, STATE_CLAIM, STATE_FOLDER)
+            kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+            kubernetes.use_config_map_as_volume(task, self.config_map, CONFIG_FOLDER)
+            for name, variables in self.secrets.items():
+                kubernetes.use_secret_as_env(task, name, variables)
+            kubernetes.mount_pvc(task, self.state_claim, STATE_FOLDER)
             task.set_env_variable("WATCHNEXT_CONFIG", f"{CONFIG_FOLDER}/config.yaml")
             task.set_env_variable("WATCHNEXT_HOME", STATE_FOLDER)
         return task
@@ -38,9 +64,13 @@ class Shape:
         self.task(task, image)
         if self.gpu:
             task.set_accelerator_type(self.accelerator).set_accelerator_limit(self.accelerators)
-            kubernetes.add_node_selector(task, *self.node_label)
-            kubernetes.add_toleration(task, key=self.accelerator, operator="Exists", effect="NoSchedule")
-            kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory")
+            for label, value in self.node_selector.items():
+                kubernetes.add_node_selector(task, label, value)
+            for toleration in self.tolerations:
+                kubernetes.add_toleration(task, **toleration)
+            kubernetes.empty_dir_mount(
+                task, "shared-memory", "/dev/shm", medium="Memory", size_limit=self.shared_memory or None
+            )
         return task
 
 

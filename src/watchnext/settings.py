@@ -49,6 +49,7 @@ class Features(Section):
     """The feature store and the event archive."""
 
     online: str = Field("127.0.0.1:16379", description="host:port of Valkey or Redis, as Feast's connection string")
+    online_password: SecretStr = Field(SecretStr(""), description="of the online store, where it is not in `online`")
     registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
     archive: str = Field("", description="folder of the event archive, which all workers mount; empty: <home>/archive")
     offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")

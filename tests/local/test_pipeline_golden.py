@@ -6,6 +6,9 @@ import pytest
 import yaml
 
 from pipelines.compile import COMPILED, TARGETS, compile_all
+from pipelines.shape import Shape
+from pipelines.upload import compile_for
+from watchnext.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +84,31 @@ def test_a_changed_gate_or_epoch_count_in_the_config_map_is_no_cached_verdict():
         assert found == {
             key: {"producerTask": "snapshot", "outputParameterKey": key} for key in ("snapshot_id", "settings")
         }
+
+
+def test_a_cluster_shapes_the_training_steps(tmp_path):
+    shape = Shape.read(
+        '{"gpu": true, "accelerator": "amd.com/gpu", "accelerators": 2, "node_selector": {"pool": "gpu"},'
+        ' "tolerations": [{"key": "gpu", "operator": "Exists"}], "shared_memory": "8Gi", "config_map": "mine-config",'
+        ' "state_claim": "mine-state", "secrets": {"mine": {"password": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}}}'
+    )
+    pipeline, platform = load(compile_for("train", shape, "registry.example/pipelines:7", tmp_path))
+    assert pipeline["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == "registry.example/pipelines:7"
+    training = platform["exec-train-towers"]
+    accelerator = pipeline["deploymentSpec"]["executors"]["exec-train-towers"]["container"]["resources"]["accelerator"]
+    assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("amd.com/gpu", "2")
+    assert training["nodeSelector"]["labels"] == {"pool": "gpu"}
+    assert training["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert training["emptyDirMounts"][0]["sizeLimit"] == "8Gi"
+    for task in platform.values():
+        assert task["configMapAsVolume"][0]["configMapName"] == "mine-config"
+        assert task["pvcMount"][0]["constant"] == "mine-state"
+        assert task["securityContext"]["runAsNonRoot"] is True
+        (secret,) = task["secretAsEnv"]
+        assert secret["secretName"] == "mine"
+        assert secret["keyToEnv"] == [{"secretKey": "password", "envVar": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}]
+
+
+def test_a_shape_with_an_unknown_key_is_refused():
+    with pytest.raises(UsageError, match="wanted a JSON object of accelerator"):
+        Shape.read('{"gpus": 1}')

@@ -43,19 +43,25 @@ they come as environment (`watchnext.secrets`).
 {{- range list "OMP_NUM_THREADS" "MKL_NUM_THREADS" "OPENBLAS_NUM_THREADS" "NUMEXPR_NUM_THREADS" }}
 - {name: {{ . }}, value: "1"}
 {{- end }}
+{{- with include "watchnext.secretEnv" . | fromYamlArray }}
+{{ toYaml . }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The secrets of brought stores, by reference. */}}
+{{- define "watchnext.secretEnv" -}}
 {{- if and (not .Values.kafka.enabled) .Values.externalKafka.existingSecret }}
 - {name: WATCHNEXT_KAFKA__SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: username}}}
 - {name: WATCHNEXT_KAFKA__SASL_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: password}}}
 {{- end }}
 {{- if and (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
-- {name: ONLINE_STORE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret }}, key: password}}}
-- {name: WATCHNEXT_FEATURES__ONLINE, value: "{{ include "watchnext.setting" (list . "features" "online" "") }},password=$(ONLINE_STORE_PASSWORD)"}
+- {name: WATCHNEXT_FEATURES__ONLINE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret }}, key: password}}}
 {{- end }}
 {{- if and (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
 - {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret }}, key: token}}}
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

@@ -24,8 +24,8 @@ _STORE_OPTIONS: Final[tuple[str, ...]] = ("redis_type", "sentinel_master", "key_
 _CLIENT_DEFAULTS: Final = {"socket_timeout": "5", "socket_connect_timeout": "2"}  # seconds
 
 
-def online_options(connection: str) -> dict[str, Any]:
-    """The `online_store` section for a connection string.
+def online_options(connection: str, password: str = "") -> dict[str, Any]:
+    """The `online_store` section for a connection string, and a password that is not in it.
 
     Raises:
         ConfigError: no `host:port` in it.
@@ -38,6 +38,8 @@ def online_options(connection: str) -> dict[str, Any]:
             "127.0.0.1:16379 or valkey:6379,password=...,ssl=true (WATCHNEXT_FEATURES__ONLINE)"
         )
     options = dict(part.split("=", 1) for part in parts if "=" in part)
+    if password:
+        options["password"] = password
     store = {name: options.pop(name) for name in _STORE_OPTIONS if name in options}
     client = {**_CLIENT_DEFAULTS, **options}
     return {
@@ -82,7 +84,7 @@ def feature_store_document(settings: Settings) -> dict[str, Any]:
         "project": PROJECT,
         "provider": "local",
         "registry": {"registry_type": "sql" if _is_database(path) else "file", "path": path},
-        "online_store": online_options(settings.features.online),
+        "online_store": online_options(settings.features.online, settings.features.online_password.get_secret_value()),
         "offline_store": offline,
         # Without a batch size Feast 0.67 materializes the first Arrow batch of its result and drops the others.
         "materialization": {"online_write_batch_size": 1_000},

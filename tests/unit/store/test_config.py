@@ -46,6 +46,15 @@ def test_feast_reads_hosts_and_options_out_of_our_string() -> None:
     assert client == {"password": "secret", "ssl": True, "socket_timeout": 5, "socket_connect_timeout": 2}
 
 
+def test_a_password_of_its_own_reaches_the_client_and_no_message() -> None:
+    config = repo_config(with_features(online="valkey:6379,ssl=true", online_password="hunter2"))
+
+    _, client = RedisOnlineStore._parse_connection_string(config.online_store.connection_string)
+
+    assert client["password"] == "hunter2"
+    assert "hunter2" not in str(with_features(online_password="hunter2"))
+
+
 def test_options_of_the_store_go_to_the_store() -> None:
     config = repo_config(with_features(online="s:26379,redis_type=redis_sentinel,sentinel_master=m,key_ttl_seconds=60"))
 
