@@ -30,11 +30,13 @@ from tests.services.trained import (
     target_of,
     tell,
 )
+from watchnext.cli import check, pipeline
 from watchnext.cli.pipeline import Pipeline
 from watchnext.cli.replay import send
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, WatchEvent
 from watchnext.contracts.names import MAX_K, Topic
+from watchnext.errors import GatewayError
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.generation.manifest import Target
 from watchnext.generation.publish import publish, rollback
@@ -73,6 +75,31 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 def ids(answer: RecommendAnswer) -> list[str]:
     return [item.video_id for item in answer.items]
+
+
+@pytest.mark.parametrize("verb", ["rest", "grpc", "graph", "features", "index"])
+def test_each_capability_checks_out(
+    settings: Settings, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check, "load_settings", lambda: settings)
+    getattr(check, verb)()
+    assert capsys.readouterr().out.startswith(f"{verb}: ")
+
+
+def test_a_check_names_what_does_not_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = settings.model_copy(update={"gateway": settings.gateway.model_copy(update={"grpc_port": 1})})
+    monkeypatch.setattr(check, "load_settings", lambda: away)
+    with pytest.raises(GatewayError, match=r"127\.0\.0\.1:1 \(gRPC\) cannot be reached"):
+        check.grpc()
+
+
+def test_a_first_generation_is_not_made_where_one_is_live(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = GenerationStore.open(settings).live()
+    monkeypatch.setattr(pipeline, "load_settings", lambda: settings)
+    pipeline.first()
+    assert capsys.readouterr().out.startswith(f"generation {live} is live already: nothing was trained")
 
 
 def test_rest_grpc_and_graph_give_the_same_ranked_list(settings: Settings) -> None:
