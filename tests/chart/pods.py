@@ -1,8 +1,8 @@
 """The pods that the objects of a chart lead to, in the words of the pod itself.
 
 Those of KServe are put together as its controller does (v0.20.0, Standard mode): labels of runtime, service and
-component; the runtime's containers in a component that names a model; the router on its own. `test_api_truth.py` holds
-them against the real controller.
+component; the runtime's containers in a component that names a model; the router on its own. `tests/cluster` holds them
+against the real controller.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,6 @@ NOT_THE_PODS: Final = {
     *("containerConcurrency", "timeout", "canaryTrafficPercent", "logger", "batcher"),
     *("labels", "annotations", "model", "workerSpec"),
 }
-ROUTER_PORT: Final = 8080
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def _pods(document: Document, documents: Sequence[Document]) -> Iterator[Pod]:
         case "InferenceGraph":
             name = document["metadata"]["name"]
             labels = {"serving.kserve.io/inferencegraph": name, "app": f"isvc.{name}"}
-            container = {"name": name, "ports": [{"name": "http", "containerPort": ROUTER_PORT}]}
-            yield Pod(named(document), False, document["metadata"]["labels"] | labels, {"containers": [container]})
+            router = {"containers": [{"name": name}]}  # it declares no port, and listens on 8080
+            yield Pod(named(document), False, document["metadata"]["labels"] | labels, router)
 
 
 def _plain(owner: Document, template: Mapping[str, Any]) -> Pod:

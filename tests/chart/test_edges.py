@@ -105,3 +105,11 @@ def test_clients_of_strimzis_brokers_may_call_them() -> None:
     calls = {edge for edge in edges(documents, [*inside, STRIMZI], PORTS) if edge[1] == STRIMZI.name}
 
     assert calls == {(caller, "strimzi", 9092) for caller in KAFKA_CALLERS}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_connections_end_at_ports_that_the_callee_declares(name: str) -> None:
+    declared = {(pod.component, port) for pod in pods_of(rendered(name)) for port in pod.ports.values()}
+    silent = {("graph", 8080), ("ranker", 8087)}  # KServe's router declares none; TorchServe's metrics
+
+    assert {edge[1:] for edge in TABLES[name]} <= declared | silent
