@@ -1,8 +1,7 @@
 """Custom resource definitions of all operators that the chart has objects for, from the operators' own releases.
 
 Those of Go modules lie in the module's zip; Strimzi's are written by its own generator from its Java model. Both are
-checked against the sums that stand here or in Maven's repository, and kept as JSON in the cache. No registry carries
-the two of Kubeflow Pipelines, so their fields are told here, after the types of its `v2beta1` API.
+checked against the sums that stand here or in Maven's repository, and kept as JSON in the cache.
 """
 
 import json
@@ -72,7 +71,7 @@ MODULES: Final = {
 STRIMZI_POM: Final = TOOLS / "strimzi" / "pom.xml"
 STRIMZI_MODEL: Final = "io.strimzi.api.kafka.model"
 STRIMZI_KINDS: Final = ("kafka.Kafka", "nodepool.KafkaNodePool", "topic.KafkaTopic", "user.KafkaUser")
-GROUPS: Final = (*MODULES, "strimzi", "pipelines")
+GROUPS: Final = (*MODULES, "strimzi")
 
 
 def definitions(group: str) -> list[Document]:
@@ -110,9 +109,6 @@ def module_files(module: GoModule) -> list[Path]:
 
 
 def _made(group: str, work: Path) -> Iterator[Document]:
-    if group == "pipelines":
-        yield from _pipelines()
-        return
     for file in _strimzi(work) if group == "strimzi" else module_files(MODULES[group]):
         yield from yaml.load_all(file.read_text(), yaml.CSafeLoader)
 
@@ -126,51 +122,11 @@ def _strimzi(work: Path) -> list[Path]:
     files = {kind: work / "strimzi" / f"{kind}.yaml" for kind in STRIMZI_KINDS}
     (work / "strimzi").mkdir()
     asked = [f"{STRIMZI_MODEL}.{kind}={file}" for kind, file in files.items()]
-    _run(
-        [
-            "java",
-            "-cp",
-            f"{jars}/*",
-            "io.strimzi.crdgenerator.CrdGenerator",
-            "--target-kube",
-            "1.25+",
-            "--yaml",
-            *asked,
-        ],
-        work,
-    )
+    generator = ["java", "-cp", f"{jars}/*", "io.strimzi.crdgenerator.CrdGenerator"]
+    _run([*generator, "--target-kube", "1.25+", "--yaml", *asked], work)
     return list(files.values())
 
 
 def _run(command: list[str], folder: Path) -> None:
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, f"{command[0]}: {run.stdout}{run.stderr}"
-
-
-def _pipelines() -> Iterator[Document]:
-    text = {"type": "string"}
-    anything = {"x-kubernetes-preserve-unknown-fields": True}
-    yield _pipelines_kind("Pipeline", {"displayName": text, "description": text}, [])
-    version = {
-        "pipelineName": text,
-        "displayName": text,
-        "description": text,
-        "codeSourceURL": text,
-        "pipelineSpecURI": text,
-        "pipelineSpec": anything,
-        "platformSpec": anything,
-    }
-    yield _pipelines_kind("PipelineVersion", version, ["pipelineSpec"])
-
-
-def _pipelines_kind(kind: str, fields: Document, required: list[str]) -> Document:
-    spec = {"type": "object", "properties": fields} | ({"required": required} if required else {})
-    schema = {"type": "object", "properties": {"spec": spec}}
-    names = {"kind": kind, "plural": f"{kind.lower()}s", "singular": kind.lower(), "listKind": f"{kind}List"}
-    version = {"name": "v2beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names['plural']}.pipelines.kubeflow.org"},
-        "spec": {"group": "pipelines.kubeflow.org", "names": names, "scope": "Namespaced", "versions": [version]},
-    }
