@@ -34,11 +34,12 @@ VERBS: Final = (
     "recommend",
     "explain",
     "check",
+    "graph",
     "bench",
     "doctor",
     "config",
 )
-WITHOUT_LOGS: Final = ("down", "status", "doctor", "config")  # they call nothing that logs
+WITHOUT_LOGS: Final = ("down", "status", "graph", "doctor", "config")  # they call nothing that logs
 
 
 class LazyVerbs(TyperGroup):
