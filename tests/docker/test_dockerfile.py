@@ -1,5 +1,7 @@
 """The rules that `docker/Dockerfile` keeps, read off its text and that of its steps by means of the test's own."""
 
+import importlib.util
+import json
 import re
 import subprocess
 import tomllib
@@ -165,3 +167,10 @@ def test_the_tools_are_locked_with_hashes() -> None:
 
 def test_the_licence_is_the_projects() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_command_that_names_a_module_names_one_that_is_there(target: str) -> None:
+    command = json.loads(dict(stages()[target][1])["CMD"])
+    if "-m" in command:
+        assert importlib.util.find_spec(command[command.index("-m") + 1]) is not None

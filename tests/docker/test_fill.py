@@ -125,7 +125,7 @@ def test_a_second_fill_downloads_nothing(kafka: Image, tmp_path: Path) -> None:
 
 def test_the_configuration_is_the_dockerfiles(torchserve: Image) -> None:
     assert torchserve.config["User"] == "10001:10001"
-    assert torchserve.config["Cmd"] == ["python3.11", "-m", "watchnext.local.foreground", "torchserve"]
+    assert torchserve.config["Cmd"] == ["python3.11", "-m", "watchnext.local.torchserve"]
     assert torchserve.config["Labels"]["org.opencontainers.image.revision"] == "abc"
     assert "PYTHONPATH=/opt/watchnext/app:/opt/watchnext/site-packages" in torchserve.config["Env"]
 
