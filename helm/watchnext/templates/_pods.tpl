@@ -104,8 +104,8 @@ volumeMounts:
   {{- include "watchnext.volumeMounts" $root | nindent 2 }}
 {{- end -}}
 
-{{/* A claim template of a StatefulSet, or an emptyDir where no size is given. Call with (list $ values "data"). */}}
-{{- define "watchnext.dataVolume" -}}
+{{/* The claim template of a store, where it has a size. Call with (list $ values). */}}
+{{- define "watchnext.dataClaim" -}}
 {{- $values := index . 1 -}}
 {{- if $values.size }}
 volumeClaimTemplates:
@@ -118,6 +118,18 @@ volumeClaimTemplates:
       {{- end }}
       resources: {requests: {storage: {{ $values.size }}}}
 {{- end }}
+{{- end -}}
+
+{{/* The volume of a store without a claim of its own: a folder of the state claim. Call with (list $ values). */}}
+{{- define "watchnext.dataVolume" -}}
+{{- if not (index . 1).size -}}
+- {name: data, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" (index . 0) }}}}
+{{- end -}}
+{{- end -}}
+
+{{/* The mount of a store's data. Call with (list $ values "kafka" "/var/lib/kafka"). */}}
+{{- define "watchnext.dataMount" -}}
+- {name: data, mountPath: {{ index . 3 }}{{ if not (index . 1).size }}, subPath: {{ index . 2 }}{{ end }}}
 {{- end -}}
 
 {{/* What selects a component's pods, those that KServe makes among them. Call with (list $ "ranker"). */}}
