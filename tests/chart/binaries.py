@@ -16,6 +16,7 @@ PACKAGES: Final = {
     "helm": "helm.sh/helm/v3/cmd/helm",
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
     "kube-score": "github.com/zegl/kube-score/cmd/kube-score",
+    "promql": ".",
     "psa": ".",
 }
 

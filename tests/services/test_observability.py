@@ -1,6 +1,7 @@
 """What operators see of real processes: readiness, metrics and traces, from before the first generation on."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -165,6 +166,12 @@ def test_kserves_ranking_server_shows_ours(settings: Settings, answer: Recommend
     total = shown(on(settings, settings.serving.ranking_port))
     assert total("watchnext_ranker_seconds_count") >= 1
     assert total("watchnext_breaker_open", backend="ranker") in (0, 1)
+
+
+def test_torchserve_shows_what_our_dashboard_asks_of_it(settings: Settings, answer: RecommendAnswer):
+    text = httpx.get(f"{on(settings, settings.torchserve.metrics_port)}/metrics").text
+    for name in ("ts_inference_requests_total", "ts_inference_latency_microseconds", "ts_queue_latency_microseconds"):
+        assert re.search(rf'^{name}{{[^}}]*model_name="ranker"[^}}]*}} [1-9]', text, re.MULTILINE), name
 
 
 def test_the_follower_shows_what_torchserve_was_given(settings: Settings, live: Target):
