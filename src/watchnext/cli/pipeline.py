@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -25,6 +25,8 @@ from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings, load_settings
 
 app = typer.Typer(help="Train and publish a generation, refresh the index, or compile the pipelines.")
+
+BROKER_S: Final = 180.0
 
 _TASK = re.compile(r"Executing task '([a-z-]+)'")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -71,13 +73,14 @@ def first(
     """Make the first generation: nothing where one is live, so that it can be asked for at every start."""
     from watchnext.cli.steps import catch_up, replay_once, train_once
     from watchnext.data import open_dataset
-    from watchnext.stream.topics import ensure_topics
+    from watchnext.stream.topics import ensure_topics, wait_for_broker
 
     settings = load_settings()
     store = GenerationStore.open(settings)
     live = store.pointer().live
     metrics: dict[str, float] = {}
     if live is None:
+        wait_for_broker(settings, timeout_s=BROKER_S)  # it may be starting just as this is
         ensure_topics(settings)
         if data:
             replay_once(settings, open_dataset(data, None, settings, clock=SystemClock(), users=users, days=days))
