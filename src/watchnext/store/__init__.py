@@ -20,8 +20,9 @@ import typeguard
 
 @contextmanager
 def _lightly() -> Iterator[None]:
-    """Neither torch, unless it is loaded already, nor typeguard for what is imported inside; no folder for metrics after it."""
+    """Neither torch, unless it is loaded already, nor typeguard for what is imported inside; its environment stays."""
     checked, hidden = typeguard.typechecked, "torch" not in sys.modules
+    unset = [name for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR") if name not in os.environ]
     typeguard.typechecked = _unchecked
     if hidden:
         sys.modules["torch"] = None  # type: ignore[assignment]  # `import torch` raises ImportError
@@ -31,9 +32,8 @@ def _lightly() -> Iterator[None]:
         typeguard.typechecked = checked
         if hidden:
             del sys.modules["torch"]
-        for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):
-            if "feast_metrics_" in os.environ.get(name, ""):  # Feast's, though someone may have imported it before us
-                del os.environ[name]
+        for name in unset:
+            os.environ.pop(name, None)
 
 
 def _unchecked(target: Any = None, **_: Any) -> Any:
