@@ -9,10 +9,10 @@ ADAPTERS := serving pipelines model_handlers feature_repo
 PROTO := proto/watchnext/v1/recommend.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types up down lock proto schemas clean
+.PHONY: help setup demo test test-cluster lint types up down lock proto schemas chart clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup:  ## Python environment from the lock, Kafka's jars, KServe's router
 	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 is missing: install it with its venv module" \
@@ -24,6 +24,9 @@ demo: setup  ## The whole way, from events to recommendations (DATA=kuairand DAT
 
 test: setup  ## All tests: unit, parity, local pipeline, services on real servers
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-cluster: setup  ## The chart on a real cluster: KUBECONFIG's, or the kit's in the shared data
+	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
 
 lint: setup  ## Format, lint, import contracts
 	$(BIN)/ruff format --check .
@@ -48,6 +51,9 @@ proto: setup  ## Generate the gRPC stubs
 
 schemas: setup  ## Write the JSON Schemas of the events into docs/schemas
 	$(BIN)/python -m watchnext.contracts.schemas docs/schemas
+
+chart: setup  ## Write the chart's schema, its README's tables, and what each values file renders (needs Helm)
+	$(BIN)/python helm/generate.py
 
 clean:  ## Stop the servers; remove the environment and all local state
 	@if [ -x $(BIN)/watchnext ]; then $(BIN)/watchnext down; fi
