@@ -9,7 +9,7 @@ from watchnext.errors import ConfigError
 from watchnext.settings import Settings
 from watchnext.settings_schema import SECRET, settings_schema
 
-SECRETS = ["kafka.sasl_password", "milvus.token", "gateway.api_keys"]
+SECRETS = ["kafka.sasl_password", "features.online_password", "milvus.token", "gateway.api_keys"]
 
 
 def complaints(tree: Any, **refused: str) -> list[str]:
