@@ -2,24 +2,23 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.cluster import Cluster, connect
-from tests.cluster.images import archives
-from tests.cluster.release import CLIENTS, NAME, NAMESPACE, ROOT, Release, until
+from tests.cluster.images import CODE, STORES, archives
+from tests.cluster.release import CLIENTS, NAME, NAMESPACE, ROOT, TAG, Release, until
 
-TAG = "test"
 CHART = ROOT / "helm" / "watchnext"
 
 
-def make_images(cluster: Cluster, checkout: Path, tag: str) -> None:
+def make_images(cluster: Cluster, checkout: Path, tag: str, names: Sequence[str]) -> None:
     """Fill and load the images of a checkout."""
     folder = ROOT / ".watchnext-cluster" / f"images-{tag}"
     shutil.rmtree(folder, ignore_errors=True)
-    with archives(checkout, folder, tag, with_packages=not cluster.shares_files) as made:
+    with archives(checkout, folder, tag, names, with_packages=not cluster.shares_files) as made:
         for archive in made:
             cluster.load_image(archive)
 
@@ -35,7 +34,7 @@ def release(cluster: Cluster) -> Release:
     """The installed release, ready, with its first generation live, and a client outside of it."""
     made = Release(cluster)
     remove(made)
-    make_images(cluster, ROOT, TAG)
+    make_images(cluster, ROOT, TAG, (*CODE, *STORES))
     made.make_client(TAG)
     made.install(CHART, TAG)
     for job in cluster.list("job", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=train"):
@@ -67,7 +66,7 @@ def previous(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     checkout = tmp_path_factory.mktemp("previous") / "checkout"
     subprocess.run([*git, "worktree", "add", "--detach", str(checkout), commit], check=True, capture_output=True)
     try:
-        make_images(cluster, checkout, "previous")
+        make_images(cluster, checkout, "previous", CODE)
         yield checkout / "helm" / "watchnext"
     finally:
         subprocess.run([*git, "worktree", "remove", "--force", str(checkout)], check=True)

