@@ -26,7 +26,7 @@ test: setup  ## All tests: unit, parity, local pipeline, services on real server
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-cluster: setup  ## The chart on a real cluster: KUBECONFIG's, or the kit's in the shared data
-	$(BIN)/pytest tests/cluster $(PYTEST_ARGS)
+	$(BIN)/pytest tests/cluster --timeout 3000 $(PYTEST_ARGS)
 
 lint: setup  ## Format, lint, import contracts
 	$(BIN)/ruff format --check .

@@ -91,18 +91,35 @@ def connect() -> Cluster:
                 "into it, such as `kind load image-archive`"
             )
         return Cluster((), tuple(shlex.split(load)), shares_files=False)
-    kit = load_settings().shared.absolute() / "cluster" / "cluster"
+    kit = _kit()
     if not kit.is_file():
         raise PrerequisiteError(
             f"no cluster: KUBECONFIG is not set and {kit} is not there. Set KUBECONFIG to a cluster with KServe 0.20 "
             f"and {LOAD} to the command that loads an image archive into it"
         )
-    home = Path(os.environ.get("CLUSTER_HOME") or Path.home() / ".cache" / "cluster-kit")
-    router = home / "bin" / "router"
+    build_kit()
+    for verb in (("up", "2"), ("kserve",)):
+        subprocess.run([str(kit), *verb], check=True, timeout=600)
+    home = _home()
+    containerd = ("ctr", "-a", str(home / "run" / "containerd.sock"), "-n", "k8s.io", "images", "import")
+    return Cluster((str(kit), "in"), (str(kit), "in", *containerd), shares_files=True)
+
+
+def build_kit() -> None:
+    """Build the kit's Kubernetes (ten minutes on two cores, once), where a test would use it and it is there."""
+    kit = _kit()
+    if os.environ.get("KUBECONFIG") or not kit.is_file():
+        return
+    router = _home() / "bin" / "router"
     if not router.exists():  # the same program as for local runs: built once
         router.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(router_binary(), router)
-    for verb in (("up", "2"), ("kserve",)):
-        subprocess.run([str(kit), *verb], check=True, timeout=2_400)
-    containerd = ("ctr", "-a", str(home / "run" / "containerd.sock"), "-n", "k8s.io", "images", "import")
-    return Cluster((str(kit), "in"), (str(kit), "in", *containerd), shares_files=True)
+    subprocess.run([str(kit), "build", "2"], check=True)
+
+
+def _kit() -> Path:
+    return load_settings().shared.absolute() / "cluster" / "cluster"
+
+
+def _home() -> Path:
+    return Path(os.environ.get("CLUSTER_HOME") or Path.home() / ".cache" / "cluster-kit")

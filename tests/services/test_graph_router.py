@@ -91,9 +91,8 @@ def definition() -> Draft202012Validator:
     return Draft202012Validator(closed(version["schema"]["openAPIV3Schema"]))
 
 
-@pytest.fixture(scope="module")
-def webhook() -> Path:
-    """KServe's validation as a program, built from the modules of the router."""
+def webhook_program() -> Path:
+    """KServe's validation as a program, built once from the modules of the router."""
     router = ARTIFACTS / "router"
     binary = place_of("graph-webhook", router / "go.mod", router / "go.sum", WEBHOOK_SOURCE) / "graph-webhook"
     if not binary.exists():
@@ -102,6 +101,12 @@ def webhook() -> Path:
             shutil.copy(WEBHOOK_SOURCE, module)
             build_go(".", module, binary)
     return binary
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Path:
+    """The program, there."""
+    return webhook_program()
 
 
 def of_webhook(webhook: Path, trials: list[Trial]) -> list[str]:

@@ -1,0 +1,22 @@
+"""Builds what a test would else build within its time: `python -m tests.programs`, before `make test`.
+
+Go programs that judge the chart and the graphs, and, where no KUBECONFIG names a cluster, the kit's Kubernetes.
+"""
+
+from tests.chart.binaries import PACKAGES, helm, program
+from tests.cluster.cluster import build_kit
+from tests.services.test_graph_router import webhook_program
+
+
+def main() -> None:
+    """Each once; what is there already takes no time."""
+    build_kit()  # first: its Helm serves the chart's tests too
+    helm()
+    for name in PACKAGES:
+        if name != "helm":
+            program(name)
+    webhook_program()
+
+
+if __name__ == "__main__":
+    main()
