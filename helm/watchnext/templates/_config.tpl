@@ -1,6 +1,6 @@
 {{/*
 The settings file of every process: where the chart put things, and `.Values.config` on top. Secrets are never in it:
-they come as environment (`watchnext.secrets`).
+they come as environment (`watchnext.secretEnv`).
 */}}
 {{- define "watchnext.config" -}}
 {{- $kafka := dict "bootstrap" (printf "%s:9092" (include "watchnext.host" (list . "kafka"))) -}}

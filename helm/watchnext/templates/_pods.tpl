@@ -54,15 +54,16 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Volumes of a pod that runs our code. */}}
+{{/* Volumes of a pod that runs our code. Call with (list $), or (list $ limit-of-the-scratch-space). */}}
 {{- define "watchnext.volumes" -}}
-- {name: config, configMap: {name: {{ include "watchnext.fullname" . }}-config}}
-- {name: state, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" . }}}}
-- {name: tmp, emptyDir: {}}
-{{- if and (not .Values.kafka.enabled) .Values.externalKafka.caSecret }}
-- {name: kafka-ca, secret: {secretName: {{ .Values.externalKafka.caSecret }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- $root := index . 0 -}}
+- {name: config, configMap: {name: {{ include "watchnext.fullname" $root }}-config}}
+- {name: state, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" $root }}}}
+- {name: tmp, emptyDir: {{ if gt (len .) 1 }}{sizeLimit: {{ index . 1 }}}{{ else }}{}{{ end }}}
+{{- if and (not $root.Values.kafka.enabled) $root.Values.externalKafka.caSecret }}
+- {name: kafka-ca, secret: {secretName: {{ $root.Values.externalKafka.caSecret }}, items: [{key: ca.crt, path: ca.crt}]}}
 {{- end }}
-{{- with .Values.extraVolumes }}
+{{- with $root.Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -27,7 +27,7 @@ containers:
     readinessProbe: {httpGet: {path: /readyz, port: 9090}, periodSeconds: 3, timeoutSeconds: 3}
     lifecycle: {preStop: {sleep: {seconds: 5}}}
 volumes:
-  {{- include "watchnext.volumes" . | replace "{name: tmp, emptyDir: {}}" (printf "{name: tmp, emptyDir: {sizeLimit: %s}}" .Values.ranker.scratch) | nindent 2 }}
+  {{- include "watchnext.volumes" (list . .Values.ranker.scratch) | nindent 2 }}
 {{- end -}}
 
 {{/* What keeps TorchServe's versions in step with the pointer. */}}

@@ -34,7 +34,7 @@ spec:
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
   volumes:
-    {{- include "watchnext.volumes" $root | nindent 4 }}
+    {{- include "watchnext.volumes" (list $root) | nindent 4 }}
     {{- if $values.gpu.enabled }}
     - {name: shared-memory, emptyDir: {medium: Memory, sizeLimit: {{ $values.gpu.sharedMemory }}}}
     {{- end }}
