@@ -73,15 +73,14 @@ def first(
     """Make the first generation: nothing where one is live, so that it can be asked for at every start."""
     from watchnext.cli.steps import catch_up, replay_once, train_once
     from watchnext.data import open_dataset
-    from watchnext.stream.topics import ensure_topics, wait_for_broker
+    from watchnext.stream.topics import ensure_topics
 
     settings = load_settings()
     store = GenerationStore.open(settings)
     live = store.pointer().live
     metrics: dict[str, float] = {}
     if live is None:
-        wait_for_broker(settings, timeout_s=BROKER_S)  # it may be starting just as this is
-        ensure_topics(settings)
+        ensure_topics(settings, timeout_s=BROKER_S)  # the broker may be starting just as this is
         if data:
             replay_once(settings, open_dataset(data, None, settings, clock=SystemClock(), users=users, days=days))
         catch_up(settings)
