@@ -59,8 +59,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Ite
 
 @pytest.fixture(scope="module")
 def unpublished(settings: Settings) -> httpx.Response:
-    """What the follower says of its readiness before the first generation."""
-    return httpx.get(readiness(settings.ops.follower_port))
+    """What the follower says of its readiness before the first generation, after its first look for one."""
+    url = readiness(settings.ops.follower_port)
+    wait_for(lambda: httpx.get(url).json() != {"status": "starting"})
+    return httpx.get(url)
 
 
 @pytest.fixture(scope="module")
