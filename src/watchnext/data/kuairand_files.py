@@ -7,7 +7,7 @@ are lists such as "12,65". `video_features_statistic` is never read: it is avera
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,12 @@ import pandas as pd
 from watchnext.data.tables import Dropped, Kind, drop_rows, read_table
 from watchnext.errors import DataError
 
+HistorySequence = Literal["long_watch_seq", "watch_seq"]  # long views; all that was shown
+
 OFFICIAL_LOGS: Final = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
 _OFFICIAL_TABLES: Final = ("user_features_pure.csv", "video_features_basic_pure.csv")
 _SLICE: Final = ("impressions.csv.gz", "users.csv.gz", "videos.csv", "history_before_0425.csv.gz")
-_LATEST_MS: Final = 4_102_444_800_000  # 2100, as in the events
+LATEST_MS: Final = 4_102_444_800_000  # 2100, as in the events
 _BEIJING_MS: Final = 8 * 3_600_000  # upload_dt is a day of Beijing
 _LOG_COLUMNS: Final[dict[str, Kind]] = {
     "user_id": "text",
@@ -109,11 +111,13 @@ def read_impressions(
     return shown.drop(columns="play_time_ms").sort_values("time_ms", kind="stable", ignore_index=True)
 
 
-def read_history(path: Path, videos: pd.DataFrame, dropped: Dropped) -> pd.DataFrame:
-    """Long views of the untimed history: user_id, video_id, nth, from_end (0 is the last), last_time_ms."""
-    raw = read_table(path, {"user_id": "text", "last_time_ms": "number", "long_watch_seq": "optional"}, dropped)
-    raw = drop_rows(raw, ~raw["last_time_ms"].between(1, _LATEST_MS), path, "last_time_ms is no time", dropped)
-    lists = raw.assign(video_id=raw["long_watch_seq"].str.split())
+def read_history(
+    path: Path, videos: pd.DataFrame, dropped: Dropped, sequence: HistorySequence = "long_watch_seq"
+) -> pd.DataFrame:
+    """A sequence of the untimed history: user_id, video_id, nth, from_end (0 is the last), last_time_ms."""
+    raw = read_table(path, {"user_id": "text", "last_time_ms": "number", sequence: "optional"}, dropped)
+    raw = drop_rows(raw, ~raw["last_time_ms"].between(1, LATEST_MS), path, "last_time_ms is no time", dropped)
+    lists = raw.assign(video_id=raw[sequence].str.split())
     lists = lists[lists["video_id"].str.len() > 0]
     seen = lists.explode("video_id", ignore_index=True).astype({"last_time_ms": np.int64})
     if seen.empty:
