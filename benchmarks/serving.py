@@ -22,7 +22,7 @@ from watchnext.cli.main import log_to_standard_error
 from watchnext.cli.output import note
 from watchnext.contracts.names import MODEL_RANKER, FeatureService, ranker_version
 from watchnext.errors import WatchnextError
-from watchnext.features.batches import ranker_batch
+from watchnext.features.batches import UserColumns, ranker_batch
 from watchnext.features.cross import cross_features
 from watchnext.settings import Settings, load_settings
 from watchnext.store.apply import open_store
@@ -80,7 +80,7 @@ def ranker_wire(bench: Bench, rounds: int) -> Verdict:
     table, bundle = bench.prepared.bundle.videos, bench.prepared.bundle
     taken = table.take(columns["row"])
     features = cross_features(user, taken, columns["score"], columns["sources"])
-    inputs = ranker_batch([user], table, taken, bundle.quantiles.expand(features))
+    inputs = ranker_batch(UserColumns.of([user]), table, taken, bundle.quantiles.expand(features))
     batch = {name: torch.from_numpy(column) for name, column in inputs.items()}
     url = f"{bench.settings.serving.ranker_url}/predictions/{MODEL_RANKER}/{ranker_version(bundle.id, bundle.overlay)}"
     client = httpx.Client(timeout=10, trust_env=False)

@@ -13,8 +13,8 @@ from watchnext.contracts.names import Topic
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig
 from watchnext.evaluation.baselines import Popular, top_rows
-from watchnext.evaluation.retrieval import recall_at
-from watchnext.features.batches import tower_batch, video_batch
+from watchnext.evaluation.retrieval import hits_of
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
 from watchnext.models.layers import as_tensors
 from watchnext.settings import Settings, Training
 from watchnext.training.example_set import ExampleSet
@@ -70,15 +70,16 @@ def recalls(
     asked = [at for at, rows in enumerate(targets) if rows]
     hidden = [np.union1d(examples.queries.seen[at], np.flatnonzero(~wanted)) for at in asked]
     users = examples.users.take(examples.queries.user[asked])
+    columns = UserColumns.of(users)
     batch = video_batch(examples.videos)
     cold = as_tensors({**batch, "embedding": np.zeros_like(batch["embedding"])})
     with torch.inference_mode():
-        content = (towers.user(as_tensors(tower_batch(users, examples.videos))) @ towers.videos(cold).T).numpy()
+        content = (towers.user(as_tensors(tower_batch(columns, examples.videos))) @ towers.videos(cold).T).numpy()
     popular = Popular.fit(examples.watched.row, videos=len(examples.videos) - 1).scores(
         [user.history for user in users]
     )
     content_recall, popular_recall = (
-        recall_at(top_rows(scores, hidden, depth), [targets[at] for at in asked], depth)
+        float(hits_of(top_rows(scores, hidden, depth), [targets[at] for at in asked]).recall(depth).mean())
         for scores in (content, popular)
     )
     return content_recall, popular_recall

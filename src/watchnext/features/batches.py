@@ -1,16 +1,19 @@
-"""Batches: encoded users and videos as the arrays that towers and ranker read, the same in training and serving.
+"""Batches: users and videos as the arrays that towers and ranker read, the same in training and serving.
 
-Ids become embedding ids here, through the video table: a watched video without one still counts by its channel and
-topics. Bags are padded with 0, which every embedding leaves out.
+Users come as columns: serving makes them of encoded users, training reads them from the examples' files. Ids become
+embedding ids here, through the video table: a watched video without one still counts by its channel and topics. Bags
+are padded with 0, which every embedding leaves out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.features.spec import HISTORY
+from watchnext.features.spec import HISTORY, TOWER_FEATURES
 from watchnext.features.state import EncodedUser
 from watchnext.features.videos import CandidateVideos, VideoTable
 
@@ -18,33 +21,67 @@ AGE_SCALE = 50.0  # years that read as 1
 EXAMPLE_AGE_SCALE = 30.0  # days that read as 1
 
 Batch = dict[str, NDArray[Any]]
+Ints = NDArray[np.int32]
 
 
-def tower_batch(
-    users: Sequence[EncodedUser], videos: VideoTable, example_age_days: NDArray[Any] | float = 0.0
-) -> Batch:
+@dataclass(frozen=True, kw_only=True)
+class UserColumns:
+    """What towers and ranker read of some users; `[users]`, bags `[users, HISTORY]` with zeros at the end."""
+
+    history: Ints  # rows of the video table, old to new
+    search_tokens: Ints
+    query_tokens: Ints  # of the last query
+    country: Ints
+    device: Ints
+    gender: Ints
+    surface: Ints
+    seed: Ints  # row of the video that is being watched
+    logged_in: Ints
+    hour: Ints  # of the day, 0 to 23
+    age: NDArray[np.float32]  # years; -1: not told
+
+    @classmethod
+    def of(cls, users: Sequence[EncodedUser]) -> "UserColumns":
+        """The columns of encoded users."""
+        bags = {name: _padded([getattr(user, name) for user in users]) for name in BAGS}
+        lines = np.array([_WHOLE_NUMBERS_OF(user) for user in users], dtype=np.int32)
+        numbers = np.ascontiguousarray(lines.reshape(-1, len(WHOLE_NUMBERS)).T)
+        age = np.array([user.age for user in users], dtype=np.float32)
+        return cls(**bags, **dict(zip(WHOLE_NUMBERS, numbers, strict=True)), age=age)
+
+    def __len__(self) -> int:
+        return len(self.age)
+
+    def take(self, at: Any) -> "UserColumns":
+        """The users of an index array, a slice or a mask."""
+        return UserColumns(**{column.name: getattr(self, column.name)[at] for column in fields(self)})
+
+
+BAGS = ("history", "search_tokens", "query_tokens")
+WHOLE_NUMBERS = tuple(column.name for column in fields(UserColumns) if column.name not in (*BAGS, "age"))
+_WHOLE_NUMBERS_OF = attrgetter(*WHOLE_NUMBERS)
+
+
+def tower_batch(users: UserColumns, videos: VideoTable, example_age_days: NDArray[Any] | float = 0.0) -> Batch:
     """Inputs of the user tower.
 
     Args:
-        users: the encoded users.
+        users: the users.
         videos: the generation's table.
         example_age_days: snapshot end − label time of each example (paper, section 3.3); 0 at serving.
     """
-    age = np.array([max(user.age, 0.0) for user in users], dtype=np.float32) / np.float32(AGE_SCALE)
-    continuous = (  # in the order of spec.TOWER_FEATURES
-        [user.logged_in for user in users],
-        age,
-        age * age,
-        [user.age < 0 for user in users],
-        np.broadcast_to(np.asarray(example_age_days, dtype=np.float32) / np.float32(EXAMPLE_AGE_SCALE), len(users)),
-    )
-    history = _padded([user.history for user in users])
+    age = np.maximum(users.age, np.float32(0)) / np.float32(AGE_SCALE)
+    example_age = np.asarray(example_age_days, dtype=np.float32) / np.float32(EXAMPLE_AGE_SCALE)
+    columns: tuple[NDArray[Any], ...] = (users.logged_in, age, age * age, users.age < 0, example_age)
+    continuous = np.empty((len(users), len(TOWER_FEATURES)), dtype=np.float32)
+    for at, column in enumerate(columns):  # in the order of TOWER_FEATURES
+        continuous[:, at] = column
     return {
-        "history": videos.embedding[history],
-        **_history_content(history, videos),
-        "search_tokens": _padded([user.search_tokens for user in users]),
+        "history": videos.embedding[users.history],
+        **_history_content(users.history, videos),
+        "search_tokens": users.search_tokens,
         **_user_indices(users),
-        "continuous": np.stack([np.asarray(column, dtype=np.float32) for column in continuous], axis=1),
+        "continuous": continuous,
     }
 
 
@@ -61,7 +98,7 @@ def video_batch(videos: CandidateVideos) -> Batch:
 
 
 def ranker_batch(
-    users: Sequence[EncodedUser],
+    users: UserColumns,
     videos: VideoTable,
     candidates: CandidateVideos,
     continuous: NDArray[np.float32],
@@ -82,13 +119,11 @@ def ranker_batch(
     user = np.zeros(len(candidates), dtype=np.int64) if user_of is None else np.asarray(user_of, dtype=np.int64)
     if not len(candidates) == len(continuous) == len(user):
         raise ValueError(f"{len(candidates)} candidates came with {len(continuous)} features and {len(user)} users")
-    history = _padded([one.history for one in users])
-    seeds = np.array([one.seed for one in users], dtype=np.int32)
     return {
         "user": user,
-        "history": videos.ranking_embedding[history],
-        "seed": videos.ranking_embedding[seeds],
-        "query_tokens": _padded([one.query_tokens for one in users]),
+        "history": videos.ranking_embedding[users.history],
+        "seed": videos.ranking_embedding[users.seed],
+        "query_tokens": users.query_tokens,
         **_user_indices(users),
         "video": candidates.ranking_embedding,
         "channel": candidates.channel,
@@ -98,10 +133,14 @@ def ranker_batch(
     }
 
 
-def _user_indices(users: Sequence[EncodedUser]) -> Batch:
-    names = ("country", "device", "gender", "surface")
-    indices = {name: np.array([getattr(user, name) for user in users], dtype=np.int32) for name in names}
-    return {**indices, "hour": np.array([user.hour + 1 for user in users], dtype=np.int32)}
+def _user_indices(users: UserColumns) -> Batch:
+    return {
+        "country": users.country,
+        "device": users.device,
+        "gender": users.gender,
+        "surface": users.surface,
+        "hour": users.hour + np.int32(1),
+    }
 
 
 def _history_content(history: NDArray[np.int32], videos: VideoTable) -> Batch:
@@ -109,7 +148,7 @@ def _history_content(history: NDArray[np.int32], videos: VideoTable) -> Batch:
     topics = _without_empty_columns(videos.topics[history].reshape(-1, videos.topics.shape[1]))
     return {
         "history_channels": videos.channel[history],
-        "history_topics": topics.reshape(len(history), -1),
+        "history_topics": topics.reshape(len(history), HISTORY * topics.shape[1]),
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from watchnext.features.batches import tower_batch, video_batch
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
 from watchnext.features.state import EncodedUser, UserState, encode_user
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
@@ -40,6 +40,6 @@ def user_vectors(tower: TwoTower, videos: VideoTable, users: Sequence[EncodedUse
     parts = []
     with torch.inference_mode():
         for start in range(0, len(users), CHUNK):
-            batch = tower_batch(users[start : start + CHUNK], videos)
+            batch = tower_batch(UserColumns.of(users[start : start + CHUNK]), videos)
             parts.append(tower.user(as_tensors(batch)).numpy())
     return np.concatenate(parts).astype(np.float32, copy=False)

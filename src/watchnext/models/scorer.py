@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from watchnext.features.batches import ranker_batch
+from watchnext.features.batches import UserColumns, ranker_batch
 from watchnext.features.codec import pack, unpack
 from watchnext.features.cross import cross_features
 from watchnext.features.quantiles import QuantileNormalizer
@@ -113,7 +113,7 @@ class Scorer:
         features = cross_features(user, candidates, retrieval_scores, sources)
         if not len(rows):
             return {"expected_seconds": features[:, 0], "long_view": features[:, 0]}, features
-        inputs = ranker_batch([user], self._videos, candidates, self._quantiles.expand(features))
+        inputs = ranker_batch(UserColumns.of([user]), self._videos, candidates, self._quantiles.expand(features))
         batch = {name: torch.from_numpy(column) for name, column in inputs.items()}
         with torch.inference_mode():
             logit, long_view = self._ranker(batch)

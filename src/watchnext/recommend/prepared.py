@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from watchnext.features.batches import tower_batch
+from watchnext.features.batches import UserColumns, tower_batch
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
 from watchnext.generation.bundle import Bundle
 from watchnext.recommend.sources import SourceTables
@@ -29,6 +29,7 @@ class PreparedGeneration:
 
     def user_vector(self, user: EncodedUser) -> NDArray[np.float32]:
         """`[dim]`; the example age is 0, the default of `tower_batch` (section 3.3 of the paper)."""
-        batch = {name: torch.from_numpy(column) for name, column in tower_batch([user], self.bundle.videos).items()}
+        inputs = tower_batch(UserColumns.of([user]), self.bundle.videos)
+        batch = {name: torch.from_numpy(column) for name, column in inputs.items()}
         with torch.inference_mode():
             return np.asarray(self.bundle.tower.user(batch)[0].numpy(), np.float32)

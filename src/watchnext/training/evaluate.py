@@ -17,7 +17,7 @@ from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_r
 from watchnext.evaluation.ranking import ranking_metrics
 from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
 from watchnext.evaluation.retrieval import retrieval_metrics
-from watchnext.features.batches import tower_batch, video_batch
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
 from watchnext.models.layers import as_tensors
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
@@ -82,7 +82,7 @@ def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]
         seen = data.queries.seen[start : start + QUERIES_AT_ONCE]
         histories = [user.history for user in users]
         with torch.inference_mode():
-            asked = tower.user(as_tensors(tower_batch(users, data.videos))).numpy()
+            asked = tower.user(as_tensors(tower_batch(UserColumns.of(users), data.videos))).numpy()
         found[TOWERS].append(top_rows(asked @ vectors.T, seen, max(DEPTHS)))
         found[POPULAR].append(top_rows(popular.scores(histories), seen, max(DEPTHS)))
         found[ITEM_COSINE].append(top_rows(cosine.scores(histories), seen, max(DEPTHS)))

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from watchnext.errors import DataError
-from watchnext.features.batches import ranker_batch
+from watchnext.features.batches import UserColumns, ranker_batch
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.models.config import RankerConfig, profile_config
@@ -96,7 +96,7 @@ class RankerInputs:
         nothing = np.zeros(0, np.int32)
         parts = [
             ranker_batch(
-                data.users.take(np.arange(start, min(start + ENCODED, len(data.users)))),
+                UserColumns.of(data.users.take(np.arange(start, min(start + ENCODED, len(data.users))))),
                 data.videos,
                 data.videos.take(nothing),
                 np.zeros((0, 0), np.float32),
@@ -110,7 +110,7 @@ class RankerInputs:
         """The batch of some impressions."""
         users, user_of = np.unique(impressions.user, return_inverse=True)
         candidates = ranker_batch(
-            [],
+            UserColumns.of([]),
             self._videos,
             self._videos.take(impressions.row),
             self._quantiles.expand(impressions.features),

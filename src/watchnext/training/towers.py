@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from watchnext.features.batches import tower_batch, video_batch
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
 from watchnext.models.config import TowerConfig, profile_config
 from watchnext.models.layers import as_tensors
 from watchnext.models.losses import sampled_softmax
@@ -55,7 +55,8 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
         for start in range(0, len(order), config.batch):
             batch = data.towers.part(order[start : start + config.batch])
             negatives = generator.choice(len(draw), size=config.negatives, p=draw).astype(np.int32)
-            users = as_tensors(tower_batch(data.users.take(batch.user), data.videos, batch.age_days), device)
+            columns = UserColumns.of(data.users.take(batch.user))
+            users = as_tensors(tower_batch(columns, data.videos, batch.age_days), device)
             rows = np.concatenate([batch.row, negatives])
             vectors = tower.videos(as_tensors(video_batch(data.videos.take(rows)), device))  # (B + S, dim)
             loss = sampled_softmax(

@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.features.world import NOW, VOCABULARIES, video_table
 from watchnext.features import spec
-from watchnext.features.batches import ranker_batch, tower_batch, video_batch
+from watchnext.features.batches import UserColumns, ranker_batch, tower_batch, video_batch
 from watchnext.features.state import RequestContext, UserState, encode_user
 
 
@@ -18,8 +18,12 @@ def encoded(videos, **row):
     return encode_user(UserState.from_rows({**watched, **row}), context, VOCABULARIES)
 
 
+def columns(*users):
+    return UserColumns.of(users)
+
+
 def test_the_tower_reads_embedding_ids_of_watched_videos():
-    batch = tower_batch([encoded(["film", "song", "news"]), encoded([])], video_table())
+    batch = tower_batch(columns(encoded(["film", "song", "news"]), encoded([])), video_table())
     assert batch["history"].shape == (2, spec.HISTORY)
     assert batch["history"][0, :4].tolist() == [2, 1, 0, 0]  # news has no embedding
     assert not batch["history"][1].any()
@@ -29,7 +33,7 @@ def test_the_tower_reads_embedding_ids_of_watched_videos():
 
 def test_every_named_input_of_the_user_tower_is_in_its_batch():
     batch = tower_batch(
-        [encoded(["film"], country="DE", device="tv", gender="m", age=25.0, logged_in=True)], video_table()
+        columns(encoded(["film"], country="DE", device="tv", gender="m", age=25.0, logged_in=True)), video_table()
     )
     indices = {name: batch[name].tolist() for name in ("country", "device", "gender", "surface", "hour")}
     assert indices == {"country": [1], "device": [2], "gender": [2], "surface": [1], "hour": [14]}  # 13 o'clock, from 1
@@ -43,7 +47,7 @@ def test_every_named_input_of_the_user_tower_is_in_its_batch():
 
 
 def test_example_age_is_zero_at_serving_and_in_the_tower_only():
-    users = [encoded(["film"]), encoded(["film"])]
+    users = columns(encoded(["film"]), encoded(["film"]))
     at = spec.TOWER_FEATURES.index("example_age_days")
     assert tower_batch(users, video_table())["continuous"][:, at].tolist() == [0, 0]
     assert tower_batch(users, video_table(), np.array([3.0, 30.0]))["continuous"][:, at] == pytest.approx([0.1, 1.0])
@@ -51,9 +55,25 @@ def test_example_age_is_zero_at_serving_and_in_the_tower_only():
 
 
 def test_a_missing_age_is_told_by_its_flag():
-    values = tower_batch([encoded([])], video_table())["continuous"][0]
+    values = tower_batch(columns(encoded([])), video_table())["continuous"][0]
     assert values[spec.TOWER_FEATURES.index("age_missing")] == 1
     assert values[spec.TOWER_FEATURES.index("age")] == 0
+
+
+def test_a_part_of_the_users_gives_their_part_of_the_batch():
+    users = columns(encoded(["film"], country="DE"), encoded([], age=25.0), encoded(["song"], last_query="cats"))
+    part = users.take(np.array([2, 0]))
+    assert len(part) == 2
+    assert part.history[:, 0].tolist() == [2, 1]
+    assert part.query_tokens[:, 0].tolist() == [1, 0]
+    assert tower_batch(part, video_table())["country"].tolist() == [0, 1]
+    assert tower_batch(users.take(slice(1, 2)), video_table())["continuous"][0].tolist() == [0, 0.5, 0.25, 0, 0]
+
+
+def test_nobody_is_a_batch_of_no_lines():
+    batch = tower_batch(columns(), video_table())
+    assert {name: len(array) for name, array in batch.items()} == dict.fromkeys(batch, 0)
+    assert batch["history"].shape == (0, spec.HISTORY)
 
 
 def test_the_video_tower_reads_the_whole_table():
@@ -66,7 +86,7 @@ def test_the_video_tower_reads_the_whole_table():
 def test_the_ranker_reads_its_own_embedding_ids():
     videos = video_table()
     batch = ranker_batch(
-        [encoded(["song", "film"]), encoded([], last_query="funny cats")],
+        columns(encoded(["song", "film"]), encoded([], last_query="funny cats")),
         videos,
         videos.take(np.array([1, 3, 1])),
         np.zeros((3, 6), np.float32),
@@ -82,4 +102,4 @@ def test_the_ranker_reads_its_own_embedding_ids():
 def test_features_of_other_candidates_are_refused():
     videos = video_table()
     with pytest.raises(ValueError, match="2 candidates came with 3 features"):
-        ranker_batch([encoded([])], videos, videos.take(np.array([1, 2])), np.zeros((3, 6), np.float32))
+        ranker_batch(columns(encoded([])), videos, videos.take(np.array([1, 2])), np.zeros((3, 6), np.float32))

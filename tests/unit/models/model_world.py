@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tests.unit.features.world import NOW, VOCABULARIES, video_table
-from watchnext.features.batches import ranker_batch, tower_batch, video_batch
+from watchnext.features.batches import UserColumns, ranker_batch, tower_batch, video_batch
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import RequestContext, UserState, encode_user
 from watchnext.models.config import RankerConfig, Sizes, TowerConfig
@@ -49,7 +49,7 @@ def encoded(watched=("film", "song"), *, surface="home", seed="", **row):
 
 
 def user_inputs(*users, example_age_days=0.0):
-    return as_tensors(tower_batch(users, video_table(), example_age_days))
+    return as_tensors(tower_batch(UserColumns.of(users), video_table(), example_age_days))
 
 
 def video_inputs():
@@ -59,4 +59,4 @@ def video_inputs():
 def ranker_inputs(user, rows=(1, 2, 3), continuous=None):
     videos = video_table()
     values = np.full((len(rows), 3 * FEATURES), 0.5, np.float32) if continuous is None else continuous
-    return as_tensors(ranker_batch([user], videos, videos.take(np.array(rows)), values))
+    return as_tensors(ranker_batch(UserColumns.of([user]), videos, videos.take(np.array(rows)), values))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.unit.generation.world import NOW_MS, parts
-from watchnext.features.batches import ranker_batch
+from watchnext.features.batches import UserColumns, ranker_batch
 from watchnext.features.codec import pack, unpack
 from watchnext.features.cross import cross_features
 from watchnext.features.state import EncodedUser, UserState, encode_user
@@ -42,7 +42,7 @@ def test_scores_are_those_of_the_ranker_on_the_same_features(scorer: Scorer):
 
     candidates = WORLD.videos.take(np.array(rows))
     features = cross_features(a_user(), candidates, np.linspace(1, 0, 4, dtype=np.float32), np.ones(4, np.int32))
-    inputs = ranker_batch([a_user()], WORLD.videos, candidates, WORLD.quantiles.expand(features))
+    inputs = ranker_batch(UserColumns.of([a_user()]), WORLD.videos, candidates, WORLD.quantiles.expand(features))
     with torch.no_grad():
         logit, long_view = WORLD.ranker({name: torch.from_numpy(column) for name, column in inputs.items()})
     np.testing.assert_allclose(answer["expected_seconds"], np.exp(logit.numpy()), rtol=1e-6)
