@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 Rows = NDArray[np.integer]
 LAST_WATCHES = 20  # watches of a user that item-item cosine looks at
+SCORES_AT_ONCE = 4_000_000  # bounds the copy in memory: queries x videos
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,31 @@ class VideoMean:
 
 
 def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
-    """The `depth` best rows a query, `[queries, depth]`: never row 0, never a seen video; ties by row."""
-    ranked = np.zeros((len(scores), depth), np.int64)
-    for query, row_scores in enumerate(scores):
-        masked = row_scores.astype(np.float64)
-        masked[0] = -np.inf
-        masked[seen[query]] = -np.inf
-        best = np.argsort(-masked, kind="stable")[:depth]
-        best = best[np.isfinite(masked[best])]
-        ranked[query, : len(best)] = best
+    """The `depth` best rows a query, `[queries, depth]`, then 0; ties by row.
+
+    Never row 0, a seen video, or a video whose score is not finite.
+    """
+    at_once = max(1, SCORES_AT_ONCE // max(1, scores.shape[1]))
+    starts = range(0, len(scores), at_once)
+    parts = [_top_rows(scores[start : start + at_once], seen[start : start + at_once], depth) for start in starts]
+    return np.concatenate([np.zeros((0, depth), np.int64), *parts])
+
+
+def _top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
+    masked = np.where(np.isfinite(scores), scores, -np.inf)
+    masked[:, 0] = -np.inf
+    masked[np.repeat(np.arange(len(seen)), [len(rows) for rows in seen]), np.concatenate(seen)] = -np.inf
+    taken = min(depth, masked.shape[1])
+    last = np.partition(masked, masked.shape[1] - taken, axis=1)[:, -taken, None]
+    chosen = masked >= last
+    crowded = np.flatnonzero(chosen.sum(1) > taken)  # more videos tie with the last place than fit: the first rows do
+    tied = masked[crowded] == last[crowded]
+    surplus = chosen[crowded].sum(1, keepdims=True) - taken
+    places = tied.sum(1, keepdims=True) - surplus
+    chosen[crowded] &= ~tied | (np.cumsum(tied, 1) <= places)
+    rows = np.nonzero(chosen)[1].reshape(len(masked), taken)
+    best = np.take_along_axis(masked, rows, 1)
+    order = np.argsort(-best, axis=1, kind="stable")
+    ranked = np.zeros((len(masked), depth), np.int64)
+    ranked[:, :taken] = np.where(np.isfinite(best), rows, 0)[np.arange(len(masked))[:, None], order]
     return ranked

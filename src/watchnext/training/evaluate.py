@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
-from watchnext.evaluation.ranking import ranking_metrics
+from watchnext.evaluation.ranking import ranking_metrics, reliability
 from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
 from watchnext.evaluation.retrieval import retrieval_metrics
 from watchnext.features.batches import UserColumns, tower_batch, video_batch
@@ -27,7 +27,6 @@ from watchnext.training.ranker import RankerInputs, expected_seconds, load_ranke
 from watchnext.training.towers import load_towers
 
 QUERIES_AT_ONCE: Final = 256  # bounds the scores in memory: queries x videos
-CALIBRATION_BINS: Final = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +39,7 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
     past = data.ranker.part(data.ranker.at_ms < data.meta.split_ms)
     fitted, quantiles = load_ranker(ranker)
     expected = expected_seconds(fitted, RankerInputs(data, quantiles), held_out)
+    deciles = reliability(expected, held_out.seconds, by=expected)
     means = VideoMean.fit(past.row, past.seconds, videos=len(data.videos) - 1)
     scores: dict[str, NDArray[Any]] = {RANKER: expected, VIDEO_MEAN: means.expected_seconds(held_out.row)}
     result = Evaluation(
@@ -53,20 +53,13 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
             for name, score in scores.items()
         },
         curves={
-            "calibration": calibration_curve(expected, held_out.seconds),
+            "calibration": [deciles.expected.tolist(), deciles.observed.tolist()],
             "towers loss": _columns(towers / "curve.json"),
             "ranker loss": _columns(ranker / "curve.json"),
         },
     )
     _log.info("evaluated", **{name.replace(" ", "_"): round(value, 4) for name, value in result.flat().items()})
     return result
-
-
-def calibration_curve(expected: NDArray[np.floating], seconds: NDArray[np.floating]) -> list[list[float]]:
-    """Mean expected and mean watched seconds of equally full bins by expected seconds."""
-    order = np.argsort(expected, kind="stable")
-    bins = [rows for rows in np.array_split(order, CALIBRATION_BINS) if len(rows)]
-    return [[float(values[rows].mean()) for rows in bins] for values in (expected, seconds)]
 
 
 def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]:
@@ -86,8 +79,9 @@ def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]
         found[TOWERS].append(top_rows(asked @ vectors.T, seen, max(DEPTHS)))
         found[POPULAR].append(top_rows(popular.scores(histories), seen, max(DEPTHS)))
         found[ITEM_COSINE].append(top_rows(cosine.scores(histories), seen, max(DEPTHS)))
-    targets = [set(rows.tolist()) for rows in data.queries.targets]
-    return {name: retrieval_metrics(np.concatenate(ranked), targets, DEPTHS) for name, ranked in found.items()}
+    return {
+        name: retrieval_metrics(np.concatenate(ranked), data.queries.targets, DEPTHS) for name, ranked in found.items()
+    }
 
 
 def _columns(path: Path) -> list[list[float]]:

@@ -1,7 +1,12 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
+from watchnext.evaluation import baselines
 from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
 
 
@@ -40,3 +45,42 @@ def test_top_rows_leaves_out_seen_and_unknown():
     scores = np.array([[9.0, 1.0, 3.0, 3.0]])
     assert top_rows(scores, [np.array([2])], 3).tolist() == [[3, 1, 0]]
     assert top_rows(scores, [np.array([], int)], 2).tolist() == [[2, 3]]
+
+
+def test_top_rows_leaves_out_scores_that_are_not_finite():
+    assert top_rows(np.array([[1.0, math.nan, 2.0, -math.inf, 1.0]]), [np.array([], int)], 4).tolist() == [[2, 4, 0, 0]]
+
+
+def test_top_rows_are_as_deep_as_asked_in_a_smaller_catalogue():
+    assert top_rows(np.array([[0.0, 1.0]]), [np.array([], int)], 3).tolist() == [[1, 0, 0]]
+    assert top_rows(np.zeros((0, 5)), [], 3).shape == (0, 3)
+
+
+@given(
+    st.integers(1, 12).flatmap(
+        lambda columns: st.lists(
+            st.tuples(
+                st.lists(st.sampled_from([0.0, 1.0, 2.0, -1.0, -math.inf]), min_size=columns, max_size=columns),
+                st.lists(st.integers(0, columns - 1), max_size=4),
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    ),
+    st.integers(1, 14),
+    st.integers(1, 30),
+)
+def test_top_rows_are_those_of_a_sort_by_score_then_row(queries, depth, at_once):
+    expected = [
+        sorted(
+            (row for row, score in enumerate(scores) if row and row not in seen and score != -math.inf),
+            key=lambda row, scores=scores: (-scores[row], row),
+        )[:depth]
+        for scores, seen in queries
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "SCORES_AT_ONCE", at_once)
+        ranked = top_rows(
+            np.array([scores for scores, _ in queries], np.float32), [np.array(seen, int) for _, seen in queries], depth
+        )
+    assert ranked.tolist() == [rows + [0] * (depth - len(rows)) for rows in expected]
