@@ -11,7 +11,8 @@ from torch.nn import functional
 from watchnext.models.config import Pooling, Sizes, embedding_width
 
 HOURS = 25  # of the day from 1, and the padding 0
-_MODES: dict[str, str] = {"average": "mean", "sum": "sum", "max": "max"}
+SPARSE_ROWS = 1_000  # from here on, a step's gradient holds only the rows that it looked up
+_MODES: dict[str, str] = {"average": "mean", "sum": "sum"}
 
 
 def as_tensors(batch: Mapping[str, NDArray[Any]], device: str | torch.device = "cpu") -> dict[str, Tensor]:
@@ -24,7 +25,7 @@ def as_tensors(batch: Mapping[str, NDArray[Any]], device: str | torch.device = "
 
 def embedding(size: int, width: int) -> nn.Embedding:
     """`size` rows; row 0, the unknown, is the zero vector and never trains."""
-    table = nn.Embedding(size, width, padding_idx=0)
+    table = nn.Embedding(size, width, padding_idx=0, sparse=size >= SPARSE_ROWS)
     with torch.no_grad():
         table.weight.normal_(0.0, width**-0.5)
         table.weight[0] = 0.0
@@ -59,7 +60,16 @@ def pool(table: nn.Embedding, ids: Tensor, mode: str = "average") -> Tensor:
 
     An empty bag is the zero vector.
     """
-    return functional.embedding_bag(ids, table.weight, mode=_MODES[mode], padding_idx=0)
+    if mode == "max":
+        return _maximum(table(ids), ids)
+    return functional.embedding_bag(ids, table.weight, mode=_MODES[mode], padding_idx=0, sparse=table.sparse)
+
+
+def _maximum(vectors: Tensor, ids: Tensor) -> Tensor:
+    """Written out, since `embedding_bag` has no sparse gradient of a maximum."""
+    known = (ids != 0).unsqueeze(2)  # (B, L, 1)
+    highest = vectors.masked_fill(~known, torch.finfo(vectors.dtype).min).max(dim=1).values
+    return highest * known.any(dim=1)
 
 
 class Bag(nn.Module):

@@ -1,6 +1,5 @@
-"""Where and how a training step runs: a GPU where there is one, threads by the settings, everything seeded."""
+"""Where and how a training step runs: a GPU where there is one, threads by the settings."""
 
-import numpy as np
 import torch
 
 from watchnext.settings import Settings
@@ -13,9 +12,3 @@ def device_of(settings: Settings) -> torch.device:
     """
     torch.set_num_threads(settings.training.threads or 1)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def seeded(settings: Settings) -> np.random.Generator:
-    """Seed torch with `training.seed`; the generator of everything drawn with NumPy."""
-    torch.manual_seed(settings.training.seed)
-    return np.random.default_rng(settings.training.seed)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from watchnext.features.batches import Batch
 from watchnext.models.layers import as_tensors
+from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import Progress
 
 LOGGED_STEPS: Final = 20  # a point of the curve is the mean of so many
@@ -84,7 +85,7 @@ class Course:
         return float(np.mean(self.recent))
 
 
-def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser: torch.optim.Optimizer) -> Course:
+def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser: Optimiser) -> Course:
     """Fit `model`, which is on the plan's device."""
     course = Course()
     model.train()
@@ -92,7 +93,7 @@ def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser
         for epoch in range(plan.epochs):
             course.epoch_loss = 0.0
             for batch in batches.epoch(epoch):
-                _seed(plan.seed, course.step)
+                seed_torch(plan.seed, course.step)
                 loss, examples = loss_of(as_tensors(batch, plan.device))
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -102,7 +103,7 @@ def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser
     return course
 
 
-def _seed(*numbers: int) -> None:
+def seed_torch(*numbers: int) -> None:
     """Make what torch draws a function of these numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
 

@@ -34,13 +34,13 @@ class Progress:
         self._monotonic = monotonic
         self._started, self._first = monotonic(), at
         self._line_at, self._examples = self._started, 0  # of the last line; examples since
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=at or None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=at or None)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def step(self, step: int, loss: float, examples: int) -> None:
         """Step `step`, counted from 1, is done: it had `examples` examples. Logs where the last line is old."""
@@ -70,4 +70,4 @@ class Progress:
         _log.info(f"{self._name}_epoch", epoch=number, of=of, loss=round(loss, 4))
 
     def _scalar(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(tag, value, step)

@@ -2,39 +2,39 @@
 
 The quantiles are fitted on the training part first; the ranker reads nothing that is not through them.
 
-    <folder>/weights.safetensors  quantiles.safetensors  config.json  curve.json
+    <folder>/weights.safetensors  quantiles.safetensors  config.json  curve.json  tensorboard/
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import safetensors.numpy
-import structlog
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.nn import functional
 
 from watchnext.errors import DataError
-from watchnext.features.batches import UserColumns, ranker_batch
+from watchnext.features.batches import Batch, UserColumns, ranker_batch
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
-from watchnext.models.config import RankerConfig, profile_config
+from watchnext.models.config import RankerConfig, Weighting, profile_config
 from watchnext.models.layers import as_tensors
 from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
 from watchnext.settings import Settings
-from watchnext.training.device import device_of, seeded
+from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet, RankerExamples
+from watchnext.training.loop import Plan, Shuffled, fit, seed_torch
+from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
 
-LOGGED_STEPS: Final = 20
 ENCODED: Final = 10_000  # users encoded at a time
 SCORED: Final = 8_192  # impressions a forward pass when measuring
-
-_log = structlog.get_logger(__name__)
 
 
 def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
@@ -48,7 +48,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     """
     data = ExampleSet.load(examples)
     config = profile_config(settings.profile, settings.training.model_dump())
-    generator = seeded(settings)
+    seed = settings.training.seed
     device = device_of(settings)
     past = data.ranker.part(data.ranker.at_ms < data.meta.split_ms)
     mean_seconds, long_views = float(past.seconds.mean()), float(past.completed.mean())
@@ -58,33 +58,41 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
             f"{long_views} long views; wanted some of each: do watches carry the request_id of their impression?"
         )
     quantiles = QuantileNormalizer.fit(past.features, config.quantile_bins)
+    seed_torch(seed)
     ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(device)
     ranker.start_at(mean_seconds, long_views)
     inputs = RankerInputs(data, quantiles)
-    scale = 1 + mean_seconds  # total weight of an average impression: brings both heads' losses to one size
-    optimiser = torch.optim.Adam(ranker.parameters(), lr=config.learning_rate)
+    batches = Shuffled(len(past.row), config.batch, seed, lambda chosen: _labelled(inputs, past.part(chosen)))
+    loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
+    plan = Plan(name="ranker", epochs=config.epochs, seed=seed, device=device, folder=folder)
+    course = fit(plan, ranker, loss_of, batches, Optimiser(ranker, config.learning_rate))
+    save_ranker(ranker.cpu(), quantiles, course.curve, folder)
+    return {"loss": course.loss, "steps": course.step, "impressions": len(past.row)}
 
-    curve: list[tuple[int, float]] = []
-    losses: list[float] = []
-    ranker.train()
-    for epoch in range(config.epochs):
-        order = generator.permutation(len(past.row))
-        for start in range(0, len(order), config.batch):
-            batch = past.part(order[start : start + config.batch])
-            logit, long_view = ranker(as_tensors(inputs.batch(batch), device))
-            clicked, seconds = torch.from_numpy(batch.clicked).to(device), torch.from_numpy(batch.seconds).to(device)
-            completed = torch.from_numpy(batch.completed.astype(np.float32)).to(device)
-            watch_time = weighted_logistic(logit, clicked, seconds, config.ranking_weight)
-            loss = watch_time / scale + functional.binary_cross_entropy_with_logits(long_view, completed)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(loss.item())
-            if len(losses) % LOGGED_STEPS == 0:
-                curve.append((len(losses), float(np.mean(losses[-LOGGED_STEPS:]))))
-        _log.info("ranker_epoch", epoch=epoch + 1, of=config.epochs, loss=round(float(np.mean(losses[-100:])), 4))
-    save_ranker(ranker.cpu(), quantiles, curve, folder)
-    return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": len(losses), "impressions": len(past.row)}
+
+def _labelled(inputs: "RankerInputs", impressions: RankerExamples) -> Batch:
+    return {
+        **inputs.batch(impressions),
+        "clicked": impressions.clicked,
+        "seconds": impressions.seconds,
+        "completed": impressions.completed.astype(np.float32),
+    }
+
+
+@dataclass(frozen=True)
+class RankerLoss:
+    """The losses of both heads on a batch with its labels `clicked`, `seconds`, `completed`, each `[batch]`."""
+
+    ranker: Ranker
+    weighting: Weighting
+    scale: float  # total weight of an average impression: brings both heads' losses to one size
+
+    def __call__(self, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
+        """Their sum, and the number of impressions."""
+        logit, long_view = self.ranker(batch)
+        watch_time = weighted_logistic(logit, batch["clicked"], batch["seconds"], self.weighting)
+        completed = functional.binary_cross_entropy_with_logits(long_view, batch["completed"])
+        return watch_time / self.scale + completed, len(batch["clicked"])
 
 
 class RankerInputs:

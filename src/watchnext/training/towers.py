@@ -1,35 +1,30 @@
 """Stage 3: the two towers. Sampled softmax over next watches, with the log q correction (paper, section 3).
 
-Negatives are drawn with replacement from q ∝ (training watches + 1)^0.75: often watched videos more often, every video
-sometimes, so that vectors of cold ones are trained too.
-
-    <folder>/weights.safetensors  config.json  curve.json
+<folder>/weights.safetensors  config.json  curve.json  tensorboard/
 """
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import structlog
-import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from watchnext.features.batches import UserColumns, tower_batch, video_batch
+from watchnext.features.batches import Batch, UserColumns, tower_batch, video_batch
+from watchnext.features.videos import VideoTable
 from watchnext.models.config import TowerConfig, profile_config
-from watchnext.models.layers import as_tensors
 from watchnext.models.losses import sampled_softmax
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
-from watchnext.training.device import device_of, seeded
+from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
+from watchnext.training.loop import Batches, Plan, Shuffled, fit, seed_torch
+from watchnext.training.negatives import Negatives
+from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
-
-SMOOTHING: Final = 0.75
-LOGGED_STEPS: Final = 20
-
-_log = structlog.get_logger(__name__)
 
 
 def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
@@ -39,52 +34,60 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
         Last logged loss, steps, examples.
     """
     data = ExampleSet.load(examples)
+    seed = settings.training.seed
     config = profile_config(settings.profile, settings.training.model_dump())
-    generator = seeded(settings)
     device = device_of(settings)
+    seed_torch(seed)
     tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos))).to(device)
-    optimiser = torch.optim.Adam(tower.parameters(), lr=config.learning_rate)
-    draw = negative_probabilities(data.towers.row, len(data.videos))
-
-    curve: list[tuple[int, float]] = []
-    losses: list[float] = []
-    tower.train()
-    for epoch in range(config.tower_epochs):
-        before = len(losses)
-        order = generator.permutation(len(data.towers.row))
-        for start in range(0, len(order), config.batch):
-            batch = data.towers.part(order[start : start + config.batch])
-            negatives = generator.choice(len(draw), size=config.negatives, p=draw).astype(np.int32)
-            columns = UserColumns.of(data.users.take(batch.user))
-            users = as_tensors(tower_batch(columns, data.videos, batch.age_days), device)
-            rows = np.concatenate([batch.row, negatives])
-            vectors = tower.videos(as_tensors(video_batch(data.videos.take(rows)), device))  # (B + S, dim)
-            loss = sampled_softmax(
-                tower.user(users),
-                vectors[: len(batch.row)],
-                torch.from_numpy(batch.row).to(device),
-                vectors[len(batch.row) :],
-                torch.from_numpy(negatives).to(device),
-                torch.from_numpy(np.log(draw[negatives]).astype(np.float32)).to(device),
-            )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(loss.item())
-            if len(losses) % LOGGED_STEPS == 0:
-                curve.append((len(losses), float(np.mean(losses[-LOGGED_STEPS:]))))
-        _log.info(
-            "towers_epoch", epoch=epoch + 1, of=config.tower_epochs, loss=round(float(np.mean(losses[before:])), 4)
-        )
-    save_towers(tower.cpu(), curve, folder)
-    return {"loss": float(np.mean(losses[-LOGGED_STEPS:])), "steps": len(losses), "examples": len(data.towers.row)}
+    positives = Shuffled(len(data.towers.row), config.batch, seed, lambda chosen: _positives(data, chosen))
+    negatives = Negatives(data.towers.row, videos=len(data.videos), draws=config.negatives, seed=seed)
+    batches = WithNegatives(positives, negatives, data.videos)
+    plan = Plan(name="towers", epochs=config.tower_epochs, seed=seed, device=device, folder=folder)
+    course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, Optimiser(tower, config.learning_rate))
+    save_towers(tower.cpu(), course.curve, folder)
+    return {"loss": course.loss, "steps": course.step, "examples": len(data.towers.row)}
 
 
-def negative_probabilities(rows: NDArray[np.int32], videos: int) -> NDArray[np.float64]:
-    """The probability with which one draw gives each row, `[videos]`; row 0, the unknown video, is never drawn."""
-    weights = np.power(np.bincount(rows, minlength=videos) + 1.0, SMOOTHING, dtype=np.float64)
-    weights[0] = 0
-    return np.asarray(weights / weights.sum())
+def _positives(data: ExampleSet, chosen: Any) -> Batch:
+    examples = data.towers.part(chosen)
+    users = UserColumns.of(data.users.take(examples.user))
+    return {**tower_batch(users, data.videos, examples.age_days), "row": examples.row}
+
+
+@dataclass(frozen=True)
+class WithNegatives:
+    """Batches of users and their next watch `row` `[batch]`, with a step's negatives and the inputs of all videos.
+
+    Adds `negative` and `log_q` `[samples]`, and a `video_batch` of the watched videos and then the negatives. Every
+    process of a training draws the same negatives, so that their losses average to that of the whole batch.
+    """
+
+    positives: Batches
+    negatives: Negatives
+    videos: VideoTable
+
+    @property
+    def steps(self) -> int:
+        """As many as there are with positives."""
+        return self.positives.steps
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        for step, batch in enumerate(self.positives.epoch(number, skip), start=skip):
+            negative, log_q = self.negatives.draw(number, step)
+            rows = np.concatenate([batch["row"], negative])
+            yield {**batch, **video_batch(self.videos.take(rows)), "negative": negative, "log_q": log_q}
+
+
+def tower_loss(tower: TwoTower, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
+    """The sampled softmax of a batch of `WithNegatives`, and its examples."""
+    examples = len(batch["row"])
+    vectors = tower.videos(batch)  # (B + S, dim)
+    users = tower.user(batch)
+    loss = sampled_softmax(
+        users, vectors[:examples], batch["row"], vectors[examples:], batch["negative"], batch["log_q"]
+    )
+    return loss, examples
 
 
 def save_towers(tower: TwoTower, curve: list[tuple[int, float]], folder: Path) -> None:

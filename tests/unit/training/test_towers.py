@@ -1,27 +1,20 @@
 import json
 
 import numpy as np
-import pytest
 from structlog.testing import capture_logs
 
 from tests.unit.features.world import VOCABULARIES, video_table
 from tests.unit.models.model_world import encoded
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.settings import Settings, Training
-from watchnext.training import towers
+from watchnext.training import loop
 from watchnext.training.encoded import EncodedUsers
 from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
-from watchnext.training.towers import negative_probabilities, train_towers
-
-
-def test_negatives_follow_the_smoothed_counts_and_never_the_unknown_video():
-    draw = negative_probabilities(np.array([1, 1, 1, 3], np.int32), videos=4)
-    weights = np.array([0, 4**0.75, 1, 2**0.75])
-    assert draw == pytest.approx(weights / weights.sum())
+from watchnext.training.towers import train_towers
 
 
 def test_the_loss_of_an_epoch_is_not_the_mean_since_the_start(monkeypatch, tmp_path):
-    monkeypatch.setattr(towers, "LOGGED_STEPS", 3)  # the steps of an epoch: the curve's means are those of epochs
+    monkeypatch.setattr(loop, "LOGGED_STEPS", 3)  # the steps of an epoch: the curve's means are those of epochs
     examples([1, 2, 3, 1, 2, 3]).save(tmp_path / "examples")
     training = Training(threads=1, tower_epochs=3, batch=2, negatives=4)
 

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from structlog.testing import capture_logs
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from watchnext.training import loop
+from watchnext.training.loop import Plan, Shuffled, fit
+from watchnext.training.optimiser import Optimiser
+from watchnext.training.progress import EVERY_S, Progress
+
+BATCHES = Shuffled(10, batch=4, seed=3, make=lambda chosen: {"at": chosen})
+
+
+def batches_of(epoch: int, skip: int = 0) -> list[list[int]]:
+    return [batch["at"].tolist() for batch in BATCHES.epoch(epoch, skip)]
+
+
+def test_an_epoch_has_every_example_once_in_an_order_of_its_own():
+    assert BATCHES.steps == 3
+    assert [len(batch) for batch in batches_of(0)] == [4, 4, 2]
+    assert sorted(at for batch in batches_of(0) for at in batch) == list(range(10))
+    assert batches_of(1) != batches_of(0)
+
+
+def test_an_epoch_can_be_entered_in_its_middle():
+    assert batches_of(1, skip=2) == batches_of(1)[2:]
+
+
+def test_lines_tell_examples_a_second_and_the_time_left_but_not_each_step(tmp_path):
+    now = [100.0]
+    with capture_logs() as lines, Progress("it", steps=11, folder=tmp_path, at=1, monotonic=lambda: now[0]) as progress:
+        for step in range(2, 7):
+            now[0] += EVERY_S / 4
+            progress.step(step, loss=0.5, examples=30)
+    wanted = {
+        "event": "it_progress",
+        "log_level": "info",
+        "step": 5,
+        "of": 11,
+        "loss": 0.5,
+        "examples_per_second": 12,  # 4 steps of 30 in 10 s
+        "eta_s": 15,  # 6 steps of 2.5 s
+    }
+    assert lines == [wanted]
+
+
+class Noisy(nn.Module):
+    """Learns one number, with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
+        kept = torch.rand(len(batch["at"])) < 0.5
+        return (kept * (batch["at"] - self.weight).square()).mean(), len(kept)
+
+
+def fitted(folder, seed: int) -> tuple[float, list[tuple[int, float]]]:
+    model = Noisy()
+    plan = Plan(name="noisy", epochs=4, seed=seed, device=torch.device("cpu"), folder=folder)
+    course = fit(plan, model, model, Shuffled(10, 4, seed, lambda chosen: {"at": chosen}), Optimiser(model, 0.1))
+    return model.weight.item(), course.curve
+
+
+def test_a_seed_gives_the_same_weights_whatever_was_drawn_before(tmp_path):
+    first = fitted(tmp_path / "a", seed=1)[0]
+    torch.rand(5)
+    assert fitted(tmp_path / "b", seed=1)[0] == first
+    assert fitted(tmp_path / "c", seed=2)[0] != first
+
+
+def test_the_curve_is_in_the_files_of_tensorboard(monkeypatch, tmp_path):
+    monkeypatch.setattr(loop, "LOGGED_STEPS", 6)
+    _, curve = fitted(tmp_path, seed=1)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [step for step, _ in curve] == [6, 12]
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (step, pytest.approx(loss)) for step, loss in curve
+    ]
+    assert np.isfinite([loss for _, loss in curve]).all()

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from watchnext.models.layers import SPARSE_ROWS, Bag, embedding
+from watchnext.training.optimiser import ROW_RATE, Optimiser, RowWiseAdagrad
+
+WIDTH = 3
+
+
+def table_of(rows: list[list[float]]) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(rows))
+
+
+def gradient(rows: list[int], values: list[list[float]], size: int) -> torch.Tensor:
+    return torch.sparse_coo_tensor(
+        torch.tensor([rows]), torch.tensor(values), (size, len(values[0])), check_invariants=True
+    )
+
+
+def test_a_row_moves_by_its_gradient_over_the_root_of_its_mean_squares():
+    table = table_of([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    rule = RowWiseAdagrad([table], lr=0.5)
+
+    table.grad = gradient([1, 1], [[1.0, 1.0], [2.0, 3.0]], size=3)  # twice in the batch: (3, 4), mean square 12.5
+    rule.step()
+    table.grad = gradient([1, 2], [[0.0, 5.0], [2.0, 2.0]], size=3)  # mean squares 12.5 + 12.5 and 4
+    rule.step()
+
+    first = [1 - 0.5 * 3 / 12.5**0.5, 1 - 0.5 * 4 / 12.5**0.5]
+    wanted = [[0.0, 0.0], [first[0], first[1] - 0.5 * 5 / 25**0.5], [1.5, 1.5]]
+    np.testing.assert_allclose(table.detach(), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["average", "sum", "max", "attention"])
+def test_big_and_small_tables_have_the_same_gradients(pooling):
+    sparse, dense = embedding(SPARSE_ROWS, WIDTH), nn.Embedding(SPARSE_ROWS, WIDTH, padding_idx=0)
+    dense.load_state_dict(sparse.state_dict())
+    ids = torch.tensor([[7, 9, 7, 0], [9, 0, 0, 0], [0, 0, 0, 0], [999, 3, 5, 7]], dtype=torch.int32)
+    wanted = torch.linspace(-1, 1, 4 * WIDTH).reshape(4, WIDTH)
+    for table in (sparse, dense):
+        bag = Bag(WIDTH, pooling)
+        ((bag(table, ids) - wanted).square().sum() + table(ids[0]).square().sum()).backward()
+    assert sparse.weight.grad.is_sparse
+    assert not dense.weight.grad.is_sparse
+    torch.testing.assert_close(sparse.weight.grad.to_dense(), dense.weight.grad)
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", "attention"])
+def test_training_a_big_table_follows_a_dense_loop_of_the_formula(pooling):
+    """The oracle keeps whole gradients, of a table without sparse ones, and NumPy does the arithmetic."""
+    torch.manual_seed(5)
+    table, bag = embedding(SPARSE_ROWS, WIDTH), Bag(WIDTH, "average" if pooling == "average" else pooling)
+    oracle = table.weight.detach().numpy().copy()
+    sums = np.zeros(SPARSE_ROWS)
+    rule = RowWiseAdagrad([table.weight], lr=0.3)
+    for _ in range(10):
+        ids = torch.randint(0, 40, (6, 8), dtype=torch.int32)  # row 0, the padding, among them
+        wanted = torch.randn(6, WIDTH)
+        rule.zero_grad()
+        (bag(table, ids) - wanted).square().sum().backward()
+        rule.step()
+
+        dense = nn.Embedding.from_pretrained(torch.from_numpy(oracle.copy()), freeze=False, padding_idx=0)
+        (bag(dense, ids) - wanted).square().sum().backward()
+        whole = dense.weight.grad.numpy()
+        sums += np.square(whole).mean(axis=1)
+        oracle -= 0.3 * whole / np.sqrt(np.maximum(sums, 1e-12))[:, None].astype(np.float32)
+    np.testing.assert_allclose(table.weight.detach(), oracle, rtol=1e-4, atol=1e-6)
+    assert table.weight[0].tolist() == [0.0] * WIDTH
+
+
+class Model(nn.Module):
+    """A big table, a small one, and a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.big, self.small, self.layer = embedding(SPARSE_ROWS, 4), embedding(10, 4), nn.Linear(4, 1)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.big(ids) + self.small(ids % 10)).square().mean()
+
+
+def trained(model: Model, optimiser: Optimiser, steps: range) -> None:
+    for step in steps:
+        optimiser.zero_grad()
+        model(torch.tensor([step, step + 1, 500 - step])).backward()
+        optimiser.step()
+
+
+def test_a_big_table_costs_one_float_an_id_beside_its_weights():
+    model = Model()
+    optimiser = Optimiser(model, learning_rate=0.01)
+    trained(model, optimiser, range(1, 3))
+    floats = sum(value.numel() for value in optimiser.tensors().values() if value.dim())
+    rest = model.small.weight.numel() + model.layer.weight.numel() + model.layer.bias.numel()
+    assert floats == SPARSE_ROWS + 2 * rest
+
+
+def test_each_weight_is_moved_by_its_rule():
+    torch.manual_seed(2)
+    model = Model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trained(model, Optimiser(model, learning_rate=0.01), range(1, 2))
+    moved = {name: (value - before[name]).abs() for name, value in model.state_dict().items()}
+    looked_up = moved["big.weight"].sum(dim=1).nonzero().squeeze(1).tolist()
+    assert looked_up == [1, 2, 499]
+    root_mean_squares = moved["big.weight"][looked_up].square().mean(dim=1).sqrt()
+    torch.testing.assert_close(root_mean_squares, torch.full((3,), 0.01 * ROW_RATE), rtol=1e-4, atol=0)  # the first
+    torch.testing.assert_close(moved["layer.bias"], torch.tensor([0.01]), rtol=1e-3, atol=0)  # step of each rule
+
+
+def test_what_it_remembers_can_be_handed_on():
+    torch.manual_seed(3)
+    model, other = Model(), Model()
+    optimiser, next_one = Optimiser(model, learning_rate=0.01), Optimiser(other, learning_rate=0.01)
+    trained(model, optimiser, range(1, 4))
+    other.load_state_dict(model.state_dict())
+    next_one.load({name: value.clone() for name, value in optimiser.tensors().items()})
+    trained(model, optimiser, range(4, 7))
+    trained(other, next_one, range(4, 7))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
