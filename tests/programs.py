@@ -1,10 +1,12 @@
 """Builds what a test would else build within its time: `python -m tests.programs`, before `make test`.
 
-Go programs that judge the chart and the graphs, and, where no KUBECONFIG names a cluster, the kit's Kubernetes.
+Go programs that judge the chart and the graphs, an S3-compatible server, and, where no KUBECONFIG names a cluster, the
+kit's Kubernetes.
 """
 
 from tests.chart.binaries import PACKAGES, helm, program
 from tests.cluster.cluster import build_kit
+from tests.local import bucket_server
 from tests.services.test_graph_router import webhook_program
 
 
@@ -16,6 +18,7 @@ def main() -> None:
         if name != "helm":
             program(name)
     webhook_program()
+    bucket_server.program()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ WatchnextError                 exit 1
 ├── StoreError                 the feature store failed
 ├── VectorIndexError           the vector index failed or holds another generation
 ├── GenerationError            a bundle is missing, torn, or does not verify
+│   ├── GenerationStoreError   the bucket of the generations is away or refuses
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
 ├── UnavailableError           a backend of the request path gave no result in time
@@ -77,6 +78,10 @@ class VectorIndexError(WatchnextError):
 
 class GenerationError(WatchnextError):
     """A generation is missing, torn, or does not verify."""
+
+
+class GenerationStoreError(GenerationError):
+    """The bucket of the generations is away or refuses."""
 
 
 class NoGenerationError(GenerationError):

@@ -67,7 +67,11 @@ class Milvus(Section):
 class Generations(Section):
     """The generation store."""
 
-    url: str = Field("", description="folder or fsspec URL; empty: <home>/generations")
+    url: str = Field("", description="folder or fsspec URL, such as s3://bucket/prefix; empty: <home>/generations")
+    endpoint: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="URL of the bucket's S3-compatible server; empty: AWS"
+    )
+    region: str = Field("", description="of the bucket; empty: AWS_DEFAULT_REGION")
     refresh_minutes: float = Field(60, gt=0, description="interval to which video counters are floored")
     ack_timeout_s: float = Field(60, gt=0, description="wait for every replica to load a staged generation")
     poll_s: float = Field(0.5, gt=0, description="how often a replica looks at the pointer")

@@ -27,6 +27,18 @@ Values = dict[str, Any]
             "externalKafka.securityProtocol is SASL_SSL and externalKafka.existingSecret is empty",
             {"externalKafka.existingSecret": "kafka-user"},
         ),
+        *(
+            (
+                {f"generations.{key}": value},
+                "generations.url names no bucket",
+                {"generations.url": "s3://bucket/prefix"},
+            )
+            for key, value in {
+                "endpoint": "http://minio:9000",
+                "region": "eu-west-1",
+                "existingSecret": "bucket",
+            }.items()
+        ),
         (
             {"training.engine": "kubeflow"},
             "training.engine is kubeflow and training.kubeflow.host is empty",

@@ -16,11 +16,15 @@ they come as environment (`watchnext.secretEnv`).
 {{- end -}}
 {{- $uri := printf "http://%s:19530" (include "watchnext.host" (list . "milvus")) -}}
 {{- if not .Values.milvus.enabled -}}{{- $uri = .Values.externalMilvus.uri -}}{{- end -}}
+{{- $generations := dict "url" (default "/var/lib/watchnext/generations" .Values.generations.url) -}}
+{{- range $key := list "endpoint" "region" -}}
+{{- with get $.Values.generations $key -}}{{- $_ := set $generations $key . -}}{{- end -}}
+{{- end -}}
 {{- $base := dict
   "kafka" $kafka
   "features" (dict "online" $online "registry" "/var/lib/watchnext/feast/registry.db" "archive" "/var/lib/watchnext/archive" "offline" "/var/lib/watchnext/offline")
   "milvus" (dict "uri" $uri)
-  "generations" (dict "url" (default "/var/lib/watchnext/generations" .Values.generations.url))
+  "generations" $generations
   "serving" (dict "host" "0.0.0.0" "retrieval_port" 8080 "ranking_port" 8080 "ranker_url" (printf "http://%s" (include "watchnext.host" (list . "ranking-predictor"))))
   "torchserve" (dict "host" "0.0.0.0" "inference_port" 8080 "management_port" 8086 "metrics_port" 8087 "grpc_port" 8088 "grpc_management_port" 8089 "model_store" "/tmp/model-store")
   "gateway" (dict "host" "0.0.0.0" "rest_port" 8000 "grpc_port" 9000 "graph_url" (printf "http://%s" (include "watchnext.host" (list . "graph"))))
@@ -60,20 +64,20 @@ they come as environment (`watchnext.secretEnv`).
 {{- if and (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
 - {name: WATCHNEXT_FEATURES__ONLINE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret }}, key: password}}}
 {{- end }}
+{{- with $secret := .Values.generations.existingSecret }}
+{{- range $key := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- {name: {{ $key }}, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $key }}}}}
+{{- end }}
+{{- end }}
 {{- if and (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
 - {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret }}, key: token}}}
 {{- end }}
 {{- end -}}
 
 {{- define "watchnext.envFrom" -}}
-{{- if or .Values.generations.existingSecret .Values.extraEnvFrom }}
+{{- with .Values.extraEnvFrom }}
 envFrom:
-  {{- with .Values.generations.existingSecret }}
-  - {secretRef: {name: {{ . }}}}
-  {{- end }}
-  {{- with .Values.extraEnvFrom }}
   {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- end }}
 {{- end -}}
 

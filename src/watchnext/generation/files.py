@@ -8,21 +8,29 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+from watchnext.errors import GenerationStoreError
+from watchnext.generation import bucket
 
 _TEMPORARY: Final = ".tmp"
 
 
 class Files:
-    """Byte files by path relative to `url`."""
+    """Byte files by path relative to `url`; of a bucket, each method raises GenerationStoreError where it refuses."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, *, endpoint: str = "", region: str = ""):
+        """Files under `url`; `endpoint` and `region` are of a bucket (`bucket.options`)."""
         self.url = url
-        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        self._in_bucket = url.startswith(("s3://", "s3a://"))
+        options = bucket.options(endpoint, region) if self._in_bucket else {}
+        # No cache of listings: other processes write, and each look must see it.
+        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
 
     def read(self, path: str) -> bytes:
         """All bytes of a file.
@@ -30,13 +38,13 @@ class Files:
         Raises:
             FileNotFoundError: there is none.
         """
-        return bytes(self._fs.cat_file(self._at(path)))
+        return bytes(self._ask(self._fs.cat_file, self._at(path)))
 
     def write(self, path: str, data: bytes) -> None:
         """Replace a file atomically: on a folder by renaming a finished one, on an object store by a single put."""
         target = self._at(path)
         if not isinstance(self._fs, LocalFileSystem):
-            self._fs.pipe_file(target, data)
+            self._ask(self._fs.pipe_file, target, data)
             return
         os.replace(_finished(target, data), target)
 
@@ -45,7 +53,7 @@ class Files:
         target = self._at(path)
         try:
             if not isinstance(self._fs, LocalFileSystem):
-                self._fs.pipe_file(target, data, mode="create")
+                self._ask(self._fs.pipe_file, target, data, mode="create")
                 return True
             temporary = _finished(target, data)
             try:
@@ -59,13 +67,17 @@ class Files:
     def delete(self, path: str) -> None:
         """Remove a file; no error where there is none."""
         try:
-            self._fs.rm_file(self._at(path))
+            self._ask(self._fs.rm_file, self._at(path))
         except FileNotFoundError:
             return
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
-        return bool(self._fs.exists(self._at(path)))
+        try:
+            self._ask(self._fs.info, self._at(path))  # not `exists`, to which a bucket that refuses is an absent file
+        except FileNotFoundError:
+            return False
+        return True
 
     def folders(self, path: str) -> list[str]:
         """Names of the folders in a folder, sorted; none where it does not exist."""
@@ -77,10 +89,23 @@ class Files:
 
     def _names(self, path: str, kind: str) -> list[str]:
         try:
-            entries = self._fs.ls(self._at(path), detail=True)
+            entries = self._ask(self._fs.ls, self._at(path), detail=True)
         except FileNotFoundError:
             return []
         return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == kind)
+
+    def _ask(self, method: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """What a method of the file system answers, the refusals of a bucket as errors of ours."""
+        try:
+            return method(*given, **options)
+        except Exception as error:
+            if not self._in_bucket or not bucket.came_of_asking(error):
+                raise
+            if bucket.is_taken(error):
+                raise FileExistsError(str(error)) from error
+            if reason := bucket.refusal(error):
+                raise GenerationStoreError(f"{self.url}: {reason}") from error
+            raise
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}".rstrip("/")

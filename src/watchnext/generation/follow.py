@@ -19,7 +19,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from watchnext.errors import NoGenerationError
+from watchnext.errors import GenerationStoreError, NoGenerationError
 from watchnext.generation.manifest import Pointer, Replica, Target
 from watchnext.generation.store import GenerationStore
 from watchnext.ops.metrics import GENERATION_INFO, GENERATION_LOAD_SECONDS, GENERATION_REFUSALS, POINTER_READ
@@ -134,7 +134,10 @@ class Follower(Generic[Loaded]):
         self._stop.set()
         for thread in self._threads:
             thread.join(STOP_S)
-        self._store.replicas.forget(self._name)
+        try:
+            self._store.replicas.forget(self._name)
+        except GenerationStoreError as stopping:  # its heart has stopped: nobody waits for it
+            log.warning("generation.replica_not_forgotten", replica=self._name, error=str(stopping))
 
     def _follow(self) -> None:
         self._repeat("follow", lambda: self._step(self._store.pointer()), self._poll_s)

@@ -42,15 +42,7 @@ def publishing(files: Files, clock: Clock, *, hold_s: float) -> Iterator[Lock]:
         expires_at=clock.now_ms() + int(hold_s * 1_000),
     )
     if not files.create(LOCK_FILE, encode(lock)):
-        held = _read(files)
-        if held is not None and held.expires_at > clock.now_ms():
-            raise GenerationError(
-                f"{held.owner} is publishing to {files.url}: wait for it, or if that process is gone try again in "
-                f"{(held.expires_at - clock.now_ms()) / 1_000:.0f} s"
-            )
-        files.delete(LOCK_FILE)
-        if not files.create(LOCK_FILE, encode(lock)):
-            raise GenerationError(f"another process has just begun to publish to {files.url}: try again")
+        _take_over(files, clock, lock)
     try:
         yield lock
     finally:
@@ -70,6 +62,22 @@ def check_held(files: Files, lock: Lock) -> None:
             f"the publish lock of {files.url} was taken over by {held.owner if held else 'nobody'}: "
             "see `watchnext generation show`, then publish again"
         )
+
+
+def _take_over(files: Files, clock: Clock, lock: Lock) -> None:
+    """Replace a lock that ran out."""
+    held = _read(files)
+    if held == lock:  # a client that lost the server's answer asked again, and found what it had made
+        return
+    if held is not None:
+        if held.expires_at > clock.now_ms():
+            raise GenerationError(
+                f"{held.owner} is publishing to {files.url}: wait for it, or if that process is gone try again in "
+                f"{(held.expires_at - clock.now_ms()) / 1_000:.0f} s"
+            )
+        files.delete(LOCK_FILE)
+    if not files.create(LOCK_FILE, encode(lock)):
+        raise GenerationError(f"another process has just begun to publish to {files.url}: try again")
 
 
 def _read(files: Files) -> Lock | None:

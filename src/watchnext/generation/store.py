@@ -19,7 +19,7 @@ import structlog
 
 from watchnext.clock import Clock, SystemClock
 from watchnext.contracts.names import collection_name
-from watchnext.errors import GenerationError, NoGenerationError
+from watchnext.errors import GenerationError, GenerationStoreError, NoGenerationError
 from watchnext.features.spec import spec_hash
 from watchnext.generation.files import Files
 from watchnext.generation.manifest import FileEntry, Manifest, Pointer, Target, decode, encode
@@ -39,15 +39,17 @@ log = structlog.get_logger()
 class GenerationStore:
     """Bundles, pointer and replicas under `url`."""
 
-    def __init__(self, url: str, *, clock: Clock = _CLOCK):
-        self.files = Files(url)
+    def __init__(self, url: str, *, endpoint: str = "", region: str = "", clock: Clock = _CLOCK):
+        """A store; `endpoint` and `region` are of a bucket (settings `generations.endpoint`, `generations.region`)."""
+        self.files = Files(url, endpoint=endpoint, region=region)
         self.clock = clock
         self.replicas = Replicas(self.files, clock)
 
     @classmethod
     def open(cls, settings: Settings) -> "GenerationStore":
         """The store that the settings name."""
-        return cls(settings.generations_url)
+        of = settings.generations
+        return cls(settings.generations_url, endpoint=of.endpoint, region=of.region)
 
     def write(
         self,
@@ -223,6 +225,8 @@ class GenerationStore:
             return False
         try:
             self._contents(self.manifest(target.generation, target.overlay))
+        except GenerationStoreError:
+            raise
         except GenerationError as error:
             log.warning("generation.damaged", target=str(target), error=str(error))
             return False

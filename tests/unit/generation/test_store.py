@@ -11,7 +11,7 @@ import torch
 
 from tests.unit.generation.world import NOW_MS, VIDEOS, parts
 from watchnext.clock import FixedClock
-from watchnext.errors import GenerationError, NoGenerationError
+from watchnext.errors import GenerationError, GenerationStoreError, NoGenerationError
 from watchnext.features import cross
 from watchnext.features.codec import pack
 from watchnext.features.quantiles import QuantileNormalizer
@@ -19,9 +19,11 @@ from watchnext.features.state import UserState, encode_user
 from watchnext.generation import store as store_module
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
+from watchnext.generation.files import Files
 from watchnext.generation.manifest import Manifest, Target, encode
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import verify_probes
+from watchnext.settings import Generations, Settings
 
 
 @pytest.fixture
@@ -231,3 +233,23 @@ def _only(bundle: Bundle, number: int) -> Bundle:
 
 def _with(bundle: Bundle, **changes: Any) -> Bundle:
     return Bundle(**{name: getattr(bundle, name) for name in Bundle.__dataclass_fields__} | changes)
+
+
+def test_a_store_that_refuses_is_no_damaged_generation(store: GenerationStore, built: Manifest):
+    class Refusing(Files):
+        def read(self, path: str) -> bytes:
+            raise GenerationStoreError(f"{self.url}: no answer of a bucket came")
+
+    there = store.files
+    store.files = Refusing(there.url)
+    with pytest.raises(GenerationStoreError, match="no answer"):
+        build_generation(store, parts())
+    assert GenerationStore(there.url).list() == [built]
+
+
+def test_the_settings_say_where_the_bucket_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    at = Generations(url="s3://bucket/prefix", endpoint="http://127.0.0.1:1", region="eu-test-1")
+    with pytest.raises(GenerationStoreError, match=r"^s3://bucket/prefix: .*http://127\.0\.0\.1:1/bucket/prefix/live"):
+        GenerationStore.open(Settings(generations=at)).pointer()

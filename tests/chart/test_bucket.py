@@ -1,0 +1,87 @@
+"""A bucket of generations reaches whoever uses it: by the settings file, by two keys, and through the policies."""
+
+import json
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.chart.edges import Peer, edges, peers_of
+from tests.chart.pods import Pod, pods_of
+from tests.chart.rendering import Document, of_kind, render
+from watchnext.generation.store import GenerationStore
+from watchnext.settings import load_settings
+
+KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+BUCKET: Final = {
+    "url": "s3://bucket/prefix",
+    "endpoint": "http://minio.storage:9000",
+    "region": "eu-north-1",
+    "existingSecret": "keys",
+}
+# All of ours but the evaluation stores; definitions and materializer read no generation, but share the settings.
+USERS: Final = {"gateway", "materializer", "retrieval", "ranking", "ranker", "definitions", "train", "test"}
+MINIO: Final = Peer("minio", address="10.20.0.5")
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[Document]:
+    return render(generations=BUCKET)
+
+
+def keys_of(container: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one["valueFrom"] for one in container.get("env", ()) if one["name"] in KEYS}
+
+
+def ours(pod: Pod) -> list[dict[str, Any]]:
+    return [one for one in pod.containers if any(e["name"] == "WATCHNEXT_CONFIG" for e in one.get("env", ()))]
+
+
+def test_every_container_of_ours_has_the_keys_by_reference(documents: list[Document]) -> None:
+    wanted = {key: {"secretKeyRef": {"name": "keys", "key": key}} for key in KEYS}
+    pods = [pod for pod in pods_of(documents) if pod.component in USERS]
+
+    assert {pod.component for pod in pods if ours(pod)} == USERS
+    assert [pod.owner for pod in pods for container in pod.containers if keys_of(container) != wanted] == []
+
+
+def test_without_a_secret_the_pods_identity_is_used(documents: list[Document]) -> None:
+    identity = render(generations=BUCKET | {"existingSecret": ""})
+
+    assert [pod.owner for pod in pods_of(identity) for container in pod.containers if keys_of(container)] == []
+
+
+def test_the_settings_file_of_every_pod_says_where_the_bucket_is(
+    documents: list[Document], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (text,) = (one["data"]["config.yaml"] for one in of_kind(documents, "ConfigMap") if "config.yaml" in one["data"])
+    (tmp_path / "config.yaml").write_text(text)
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(tmp_path / "config.yaml"))
+    settings = load_settings()
+
+    assert GenerationStore.open(settings).files.url == "s3://bucket/prefix"
+    assert (settings.generations.endpoint, settings.generations.region) == ("http://minio.storage:9000", "eu-north-1")
+    assert set(yaml.safe_load(text)["generations"]) == {"url", "endpoint", "region"}
+
+
+def test_the_steps_in_kubeflow_have_the_keys_too() -> None:
+    kubeflow = {"engine": "kubeflow", "first": {"enabled": False}, "kubeflow": {"host": "http://kfp:8888"}}
+    jobs = of_kind(render(generations=BUCKET, training=kubeflow), "Job")
+    (command,) = (
+        container["command"]
+        for job in jobs
+        for container in job["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "upload"
+    )
+    (shape,) = (json.loads(word.removeprefix("--shape=")) for word in command if word.startswith("--shape="))
+
+    assert shape["secrets"] == {"keys": {key: key for key in KEYS}}
+
+
+def test_the_policies_let_them_out_to_the_bucket_and_nobody_where_there_is_none(documents: list[Document]) -> None:
+    def callers(rendered: list[Document]) -> set[str]:
+        found = edges(rendered, [*peers_of(pods_of(rendered)), MINIO], (9000,))
+        return {caller for caller, callee, _ in found if callee == "minio"}
+
+    assert callers(documents) == USERS
+    assert callers(render()) == set()
