@@ -94,6 +94,8 @@ class Training(Section):
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
     threads: int = Field(0, ge=0, description="0: one for torch, a process a core for encoding")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of the layers' arithmetic in training")
+    checkpoint_minutes: float = Field(10, ge=0, description="between two checkpoints of a training; 0: none")
     gate_recall_factor: float = Field(
         1.0, ge=0, description="the towers' recall@50 must be at least this times that of Popular and of item cosine"
     )

@@ -4,23 +4,23 @@ With one seed, the same batches and one thread on a CPU, two runs end with the s
 of an epoch depend on nothing but the seed and the epoch's number, and a step's dropout on nothing but seed and step.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from watchnext.errors import DataError
 from watchnext.features.batches import Batch
 from watchnext.models.layers import as_tensors
+from watchnext.settings import Settings
+from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.optimiser import Optimiser
-from watchnext.training.progress import Progress
-
-LOGGED_STEPS: Final = 20  # a point of the curve is the mean of so many
+from watchnext.training.progress import Course, Progress
 
 Loss = Callable[[dict[str, Tensor]], tuple[Tensor, int]]  # of a batch: mean over its examples, and their number
 
@@ -68,37 +68,42 @@ class Plan:
     seed: int
     device: torch.device
     folder: Path  # of the run
+    half: bool = False  # layers compute in bfloat16; weights and losses stay float32
+
+    @classmethod
+    def of(cls, settings: Settings, name: str, epochs: int, device: torch.device, folder: Path) -> Self:
+        """As the settings say."""
+        training = settings.training
+        half = training.precision == "bfloat16"
+        return cls(name=name, epochs=epochs, seed=training.seed, device=device, folder=folder, half=half)
 
 
-@dataclass
-class Course:
-    """How far a training has come, and the losses on the way."""
+def fit(
+    plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser: Optimiser, checkpoints: Checkpoints
+) -> Course:
+    """Fit `model`, which is on the plan's device, from its checkpoint on if there is one.
 
-    step: int = 0  # steps done, over all epochs
-    epoch_loss: float = 0.0  # sum of this epoch's
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=LOGGED_STEPS))
-    curve: list[tuple[int, float]] = field(default_factory=list)  # step, mean loss of the LOGGED_STEPS up to it
-
-    @property
-    def loss(self) -> float:
-        """Mean of the last LOGGED_STEPS steps."""
-        return float(np.mean(self.recent))
-
-
-def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser: Optimiser) -> Course:
-    """Fit `model`, which is on the plan's device."""
-    course = Course()
+    Raises:
+        DataError: there are no batches.
+    """
+    if not batches.steps:
+        raise DataError(f"no examples came to train the {plan.name} on; wanted at least one: is the log long enough?")
+    course = checkpoints.restore()
+    first, skip = divmod(course.step, batches.steps)
     model.train()
-    with Progress(plan.name, steps=plan.epochs * batches.steps, folder=plan.folder) as progress:
-        for epoch in range(plan.epochs):
-            course.epoch_loss = 0.0
-            for batch in batches.epoch(epoch):
+    with Progress(plan.name, steps=plan.epochs * batches.steps, folder=plan.folder, at=course.step) as progress:
+        for epoch in range(first, plan.epochs):
+            course.epoch_loss = course.epoch_loss if skip else 0.0
+            for batch in batches.epoch(epoch, skip):
                 seed_torch(plan.seed, course.step)
-                loss, examples = loss_of(as_tensors(batch, plan.device))
+                with torch.autocast(plan.device.type, torch.bfloat16, enabled=plan.half):
+                    loss, examples = loss_of(as_tensors(batch, plan.device))
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-                _record(course, loss.item(), examples, progress)
+                progress.step(course, loss.item(), examples)
+                checkpoints.step(course)
+            skip = 0
             progress.epoch(epoch + 1, plan.epochs, course.epoch_loss / batches.steps)
     return course
 
@@ -106,13 +111,3 @@ def fit(plan: Plan, model: nn.Module, loss_of: Loss, batches: Batches, optimiser
 def seed_torch(*numbers: int) -> None:
     """Make what torch draws a function of these numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
-
-
-def _record(course: Course, loss: float, examples: int, progress: Progress) -> None:
-    course.step += 1
-    course.epoch_loss += loss
-    course.recent.append(loss)
-    progress.step(course.step, loss, examples)
-    if course.step % LOGGED_STEPS == 0:
-        course.curve.append((course.step, course.loss))
-        progress.point(course.step, course.loss)

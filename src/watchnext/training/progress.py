@@ -1,19 +1,58 @@
-"""What a training tells while it runs: log lines with examples/s and ETA, and TensorBoard's event files.
+"""How far a training is, and what it tells of it: log lines with examples/s and ETA, and TensorBoard's event files.
 
 <folder>/tensorboard/events.out.tfevents.*    loss, examples per second
 """
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import numpy as np
 import structlog
 from torch.utils.tensorboard import SummaryWriter
 
+LOGGED_STEPS: Final = 20  # a point of the curve is the mean of so many
 EVERY_S: Final = 10.0  # between two log lines
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Course:
+    """How far a training has come, and the losses on the way."""
+
+    step: int = 0  # steps done, over all epochs
+    epoch_loss: float = 0.0  # sum of this epoch's
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=LOGGED_STEPS))
+    curve: list[tuple[int, float]] = field(default_factory=list)  # step, mean loss of the LOGGED_STEPS up to it
+
+    @property
+    def loss(self) -> float:
+        """Mean of the last LOGGED_STEPS steps."""
+        return float(np.mean(self.recent))
+
+    def record(self, loss: float) -> bool:
+        """One step more; whether it made a point of the curve."""
+        self.step += 1
+        self.epoch_loss += loss
+        self.recent.append(loss)
+        if self.step % LOGGED_STEPS:
+            return False
+        self.curve.append((self.step, self.loss))
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "recent": list(self.recent)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """What `to_json` gave."""
+        curve = [(step, loss) for step, loss in value["curve"]]
+        return cls(**{**value, "recent": deque(value["recent"], maxlen=LOGGED_STEPS), "curve": curve})
 
 
 class Progress:
@@ -42,32 +81,27 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._writer.close()
 
-    def step(self, step: int, loss: float, examples: int) -> None:
-        """Step `step`, counted from 1, is done: it had `examples` examples. Logs where the last line is old."""
+    def step(self, course: Course, loss: float, examples: int) -> None:
+        """A step of this loss and so many examples is done. Logs where the last line is old."""
+        if course.record(loss):
+            self._writer.add_scalar("loss", course.loss, course.step)
         self._examples += examples
         now = self._monotonic()
         if now - self._line_at < EVERY_S:
             return
         rate = self._examples / (now - self._line_at)
-        left_s = (self._steps - step) * (now - self._started) / (step - self._first)
+        left_s = (self._steps - course.step) * (now - self._started) / (course.step - self._first)
         _log.info(
             f"{self._name}_progress",
-            step=step,
+            step=course.step,
             of=self._steps,
             loss=round(loss, 4),
             examples_per_second=round(rate),
             eta_s=round(left_s),
         )
-        self._scalar("examples_per_second", rate, step)
+        self._writer.add_scalar("examples_per_second", rate, course.step)
         self._line_at, self._examples = now, 0
-
-    def point(self, step: int, loss: float) -> None:
-        """A point of the loss curve."""
-        self._scalar("loss", loss, step)
 
     def epoch(self, number: int, of: int, loss: float) -> None:
         """Epoch `number`, counted from 1, is done with this mean loss."""
         _log.info(f"{self._name}_epoch", epoch=number, of=of, loss=round(loss, 4))
-
-    def _scalar(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)

@@ -6,7 +6,7 @@ The quantiles are fitted on the training part first; the ranker reads nothing th
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from watchnext.models.layers import as_tensors
 from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
 from watchnext.settings import Settings
+from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.loop import Plan, Shuffled, fit, seed_torch
@@ -64,9 +65,12 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     inputs = RankerInputs(data, quantiles)
     batches = Shuffled(len(past.row), config.batch, seed, lambda chosen: _labelled(inputs, past.part(chosen)))
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
-    plan = Plan(name="ranker", epochs=config.epochs, seed=seed, device=device, folder=folder)
-    course = fit(plan, ranker, loss_of, batches, Optimiser(ranker, config.learning_rate))
+    plan = Plan.of(settings, "ranker", config.epochs, device, folder)
+    optimiser = Optimiser(ranker, config.learning_rate)
+    checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, [config.to_json(), asdict(data.meta)])
+    course = fit(plan, ranker, loss_of, batches, optimiser, checkpoints)
     save_ranker(ranker.cpu(), quantiles, course.curve, folder)
+    checkpoints.remove()
     return {"loss": course.loss, "steps": course.step, "impressions": len(past.row)}
 
 
@@ -89,7 +93,7 @@ class RankerLoss:
 
     def __call__(self, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
         """Their sum, and the number of impressions."""
-        logit, long_view = self.ranker(batch)
+        logit, long_view = (output.float() for output in self.ranker(batch))
         watch_time = weighted_logistic(logit, batch["clicked"], batch["seconds"], self.weighting)
         completed = functional.binary_cross_entropy_with_logits(long_view, batch["completed"])
         return watch_time / self.scale + completed, len(batch["clicked"])

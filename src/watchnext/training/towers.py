@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from watchnext.models.config import TowerConfig, profile_config
 from watchnext.models.losses import sampled_softmax
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
+from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
 from watchnext.training.loop import Batches, Plan, Shuffled, fit, seed_torch
@@ -28,7 +29,7 @@ from watchnext.training.vocabularies import sizes_of
 
 
 def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
-    """Fit the towers on the tower examples, and write them to `folder`.
+    """Fit the towers on the tower examples, and write them to `folder`; goes on from a checkpoint of the same.
 
     Returns:
         Last logged loss, steps, examples.
@@ -42,9 +43,12 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     positives = Shuffled(len(data.towers.row), config.batch, seed, lambda chosen: _positives(data, chosen))
     negatives = Negatives(data.towers.row, videos=len(data.videos), draws=config.negatives, seed=seed)
     batches = WithNegatives(positives, negatives, data.videos)
-    plan = Plan(name="towers", epochs=config.tower_epochs, seed=seed, device=device, folder=folder)
-    course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, Optimiser(tower, config.learning_rate))
+    plan = Plan.of(settings, "towers", config.tower_epochs, device, folder)
+    optimiser = Optimiser(tower, config.learning_rate)
+    checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)])
+    course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, optimiser, checkpoints)
     save_towers(tower.cpu(), course.curve, folder)
+    checkpoints.remove()
     return {"loss": course.loss, "steps": course.step, "examples": len(data.towers.row)}
 
 

@@ -5,10 +5,13 @@ from structlog.testing import capture_logs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from watchnext.training import loop
+from watchnext.errors import DataError
+from watchnext.settings import Settings, Training
+from watchnext.training import progress
+from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.loop import Plan, Shuffled, fit
 from watchnext.training.optimiser import Optimiser
-from watchnext.training.progress import EVERY_S, Progress
+from watchnext.training.progress import EVERY_S, Course, Progress
 
 BATCHES = Shuffled(10, batch=4, seed=3, make=lambda chosen: {"at": chosen})
 
@@ -30,10 +33,11 @@ def test_an_epoch_can_be_entered_in_its_middle():
 
 def test_lines_tell_examples_a_second_and_the_time_left_but_not_each_step(tmp_path):
     now = [100.0]
-    with capture_logs() as lines, Progress("it", steps=11, folder=tmp_path, at=1, monotonic=lambda: now[0]) as progress:
-        for step in range(2, 7):
+    course = Course(step=1)
+    with capture_logs() as lines, Progress("it", steps=11, folder=tmp_path, at=1, monotonic=lambda: now[0]) as teller:
+        for _ in range(5):
             now[0] += EVERY_S / 4
-            progress.step(step, loss=0.5, examples=30)
+            teller.step(course, loss=0.5, examples=30)
     wanted = {
         "event": "it_progress",
         "log_level": "info",
@@ -58,10 +62,13 @@ class Noisy(nn.Module):
         return (kept * (batch["at"] - self.weight).square()).mean(), len(kept)
 
 
-def fitted(folder, seed: int) -> tuple[float, list[tuple[int, float]]]:
+def fitted(folder, seed: int, examples: int = 10) -> tuple[float, list[tuple[int, float]]]:
     model = Noisy()
+    optimiser = Optimiser(model, 0.1)
     plan = Plan(name="noisy", epochs=4, seed=seed, device=torch.device("cpu"), folder=folder)
-    course = fit(plan, model, model, Shuffled(10, 4, seed, lambda chosen: {"at": chosen}), Optimiser(model, 0.1))
+    batches = Shuffled(examples, 4, seed, lambda chosen: {"at": chosen})
+    checkpoints = Checkpoints(Settings(home=folder), "noisy", model, optimiser, [])
+    course = fit(plan, model, model, batches, optimiser, checkpoints)
     return model.weight.item(), course.curve
 
 
@@ -73,7 +80,7 @@ def test_a_seed_gives_the_same_weights_whatever_was_drawn_before(tmp_path):
 
 
 def test_the_curve_is_in_the_files_of_tensorboard(monkeypatch, tmp_path):
-    monkeypatch.setattr(loop, "LOGGED_STEPS", 6)
+    monkeypatch.setattr(progress, "LOGGED_STEPS", 6)
     _, curve = fitted(tmp_path, seed=1)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -82,3 +89,32 @@ def test_the_curve_is_in_the_files_of_tensorboard(monkeypatch, tmp_path):
         (step, pytest.approx(loss)) for step, loss in curve
     ]
     assert np.isfinite([loss for _, loss in curve]).all()
+
+
+def test_no_examples_are_no_training(tmp_path):
+    with pytest.raises(DataError, match="no examples came to train the noisy on"):
+        fitted(tmp_path, seed=1, examples=0)
+
+
+class Dot(nn.Module):
+    """One product of matrices; remembers its type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.seen: set[torch.dtype] = set()
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
+        out = self.layer(batch["at"][:, None].float())
+        self.seen.add(out.dtype)
+        return out.float().square().mean(), len(out)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_layers_compute_in_the_precision_of_the_settings_and_weights_stay_whole(tmp_path, precision):
+    model = Dot()
+    settings = Settings(home=tmp_path, training=Training(precision=precision))
+    plan, optimiser = Plan.of(settings, "dot", 1, torch.device("cpu"), tmp_path), Optimiser(model, 0.1)
+    fit(plan, model, model, BATCHES, optimiser, Checkpoints(settings, "dot", model, optimiser, []))
+    assert model.seen == {getattr(torch, precision)}
+    assert model.layer.weight.dtype == torch.float32

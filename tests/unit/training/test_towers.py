@@ -7,19 +7,21 @@ from tests.unit.features.world import VOCABULARIES, video_table
 from tests.unit.models.model_world import encoded
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.settings import Settings, Training
-from watchnext.training import loop
+from watchnext.training import progress
 from watchnext.training.encoded import EncodedUsers
 from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
 from watchnext.training.towers import train_towers
 
 
 def test_the_loss_of_an_epoch_is_not_the_mean_since_the_start(monkeypatch, tmp_path):
-    monkeypatch.setattr(loop, "LOGGED_STEPS", 3)  # the steps of an epoch: the curve's means are those of epochs
+    monkeypatch.setattr(progress, "LOGGED_STEPS", 3)  # the steps of an epoch: the curve's means are those of epochs
     examples([1, 2, 3, 1, 2, 3]).save(tmp_path / "examples")
     training = Training(threads=1, tower_epochs=3, batch=2, negatives=4)
 
     with capture_logs() as logged:
-        train_towers(Settings(profile="tiny", training=training), tmp_path / "examples", tmp_path / "towers")
+        train_towers(
+            Settings(home=tmp_path, profile="tiny", training=training), tmp_path / "examples", tmp_path / "towers"
+        )
 
     curve = json.loads((tmp_path / "towers" / "curve.json").read_text())
     assert [step for step, _ in curve] == [3, 6, 9]

@@ -1,0 +1,61 @@
+"""Examples to train on that need no log: a thousand videos and more, so that their embedding is a big one."""
+
+from functools import cache
+
+import numpy as np
+
+from tests.unit.features.world import NOW, VOCABULARIES, catalog_row
+from watchnext.features.spec import RANKER_FEATURES
+from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
+from watchnext.features.videos import VideoTable
+from watchnext.features.vocabulary import Vocabularies, Vocabulary
+from watchnext.training.encoded import EncodedUsers
+from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
+
+VIDEOS, EXAMPLES, KINDS = 1_200, 600, 20
+VIDEO_IDS = [f"video-{number}" for number in range(VIDEOS)]
+
+
+@cache
+def example_set() -> ExampleSet:
+    """Users who watch on among the videos whose number leaves the same rest by KINDS."""
+    generator = np.random.default_rng(0)
+    vocabularies = Vocabularies(**{**vars(VOCABULARIES), "videos": Vocabulary(VIDEO_IDS)})
+    embedded = Vocabulary(VIDEO_IDS)
+    table = VideoTable.build(
+        {video: catalog_row() for video in VIDEO_IDS}, {}, vocabularies, embedded, embedded, at_ms=NOW
+    )
+    kind = generator.integers(KINDS, size=EXAMPLES)
+    watched = kind[:, None] + KINDS * generator.integers(VIDEOS // KINDS, size=(EXAMPLES, 5))  # the last comes next
+    users = [_user([VIDEO_IDS[number] for number in line], vocabularies) for line in watched[:, :4].tolist()]
+    seconds = generator.exponential(30, EXAMPLES).astype(np.float32)
+    moments, rows = np.arange(EXAMPLES), (watched[:, 4] + 1).astype(np.int32)
+    nobody, nothing = np.zeros(0, np.int64), np.zeros(0, np.int32)
+    return ExampleSet(
+        meta=Meta(snapshot="trainable", split_ms=NOW, end_ms=NOW, counts={}),
+        vocabularies=vocabularies,
+        videos=table,
+        users=EncodedUsers.of(users),
+        towers=TowerExamples(user=moments, row=rows, age_days=np.zeros(EXAMPLES, np.float32)),
+        ranker=RankerExamples(
+            user=moments,
+            row=rows,
+            features=generator.random((EXAMPLES, len(RANKER_FEATURES)), dtype=np.float32),
+            clicked=seconds > 10,
+            seconds=np.where(seconds > 10, seconds, np.float32(0)),
+            completed=seconds > 40,
+            at_ms=np.full(EXAMPLES, NOW - 1),
+            person=moments,
+        ),
+        queries=Queries(user=nobody, seen=[], targets=[]),
+        watched=Watched(person=nobody, row=nothing),
+        country_watches={},
+        probes=[],
+    )
+
+
+def _user(history: list[str], vocabularies: Vocabularies) -> EncodedUser:
+    times = [NOW - 10 + at for at in range(len(history))]
+    ones = [1.0] * len(history)
+    state = UserState(watch_video_ids=history, watch_seconds=ones, watch_fractions=ones, watch_times=times)
+    return encode_user(state, RequestContext(now_ms=NOW), vocabularies)
