@@ -10,7 +10,7 @@ from watchnext.features.state import EncodedUser, RequestContext, UserState, enc
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.training.encoded import EncodedUsers
-from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
+from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples, TowerExamples
 
 VIDEOS, EXAMPLES, KINDS = 1_200, 600, 20
 VIDEO_IDS = [f"video-{number}" for number in range(VIDEOS)]
@@ -48,7 +48,8 @@ def example_set() -> ExampleSet:
             person=moments,
         ),
         queries=Queries(user=nobody, seen=[], targets=[]),
-        watched=Watched(person=nobody, row=nothing),
+        watched=Pairs(person=nobody, row=nothing),
+        met=Pairs(person=nobody, row=nothing),
         country_watches={},
         probes=[],
     )

@@ -45,9 +45,7 @@ def label_impressions(impressions: pd.DataFrame, watches: pd.DataFrame, window_m
         watermark_ms: epoch ms up to which all events are known.
     """
     watches = watches[watches["surface"] != DERIVED_SURFACE].reset_index(drop=True)
-    target = _by_request(impressions, watches)
-    rest = target < 0
-    target[rest] = _by_window(impressions, watches[rest], window_ms)
+    target = impression_of_watch(impressions, watches, window_ms)
     found = target >= 0
     clicked = np.zeros(len(impressions), dtype=bool)
     seconds = np.zeros(len(impressions))
@@ -61,6 +59,14 @@ def label_impressions(impressions: pd.DataFrame, watches: pd.DataFrame, window_m
         completed=completed,
         closed=impressions["shown_at"].to_numpy(np.int64) + window_ms <= watermark_ms,
     )
+
+
+def impression_of_watch(impressions: pd.DataFrame, watches: pd.DataFrame, window_ms: int) -> NDArray[np.int64]:
+    """Row of the impression that each watch belongs to, or -1; columns as of `label_impressions`."""
+    target = _by_request(impressions, watches)
+    rest = target < 0
+    target[rest] = _by_window(impressions, watches[rest], window_ms)
+    return target
 
 
 def _by_request(impressions: pd.DataFrame, watches: pd.DataFrame) -> NDArray[np.int64]:

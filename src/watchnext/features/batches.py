@@ -28,7 +28,8 @@ Ints = NDArray[np.int32]
 class UserColumns:
     """What towers and ranker read of some users; `[users]`, bags `[users, HISTORY]` with zeros at the end."""
 
-    history: Ints  # rows of the video table, old to new
+    history: Ints  # watched rows of the video table, old to new
+    shown: Ints  # rows of the last videos with impressions, old to new
     search_tokens: Ints
     query_tokens: Ints  # of the last query
     country: Ints
@@ -57,7 +58,7 @@ class UserColumns:
         return UserColumns(**{column.name: getattr(self, column.name)[at] for column in fields(self)})
 
 
-BAGS = ("history", "search_tokens", "query_tokens")
+BAGS = ("history", "shown", "search_tokens", "query_tokens")
 WHOLE_NUMBERS = tuple(column.name for column in fields(UserColumns) if column.name not in (*BAGS, "age"))
 _WHOLE_NUMBERS_OF = attrgetter(*WHOLE_NUMBERS)
 
@@ -79,10 +80,16 @@ def tower_batch(users: UserColumns, videos: VideoTable, example_age_days: NDArra
     return {
         "history": videos.embedding[users.history],
         **_history_content(users.history, videos),
+        "shown": videos.embedding[users.shown],
         "search_tokens": users.search_tokens,
         **_user_indices(users),
         "continuous": continuous,
     }
+
+
+def known_rows(users: UserColumns) -> NDArray[np.int32]:
+    """Rows of videos that a user has watched or been shown, 0 where there are fewer: `[users, 2 · HISTORY]`."""
+    return np.concatenate([users.history, users.shown], axis=1)
 
 
 def video_batch(videos: CandidateVideos) -> Batch:
@@ -153,10 +160,10 @@ def _history_content(history: NDArray[np.int32], videos: VideoTable) -> Batch:
 
 
 def _padded(bags: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """`[bags, HISTORY]`, zeros at the end."""
+    """`[bags, HISTORY]`, the last of each, zeros at the end."""
     padded = np.zeros((len(bags), HISTORY), dtype=np.int32)
     for at, bag in enumerate(bags):
-        padded[at, : len(bag)] = bag[:HISTORY]
+        padded[at, : min(len(bag), HISTORY)] = bag[-HISTORY:]
     return padded
 
 

@@ -16,13 +16,15 @@ def sampled_softmax(
     negative_vectors: Tensor,
     negative_ids: Tensor,
     log_q: Tensor,
+    known_ids: Tensor | None = None,
 ) -> Tensor:
     """Mean over examples of −log softmax of the positive, the sum over all videos estimated from shared samples.
 
     Of n draws from q, Σ exp(s_j) / (n q_j) over those that are not the positive estimates the softmax's sum over all
     other videos without bias. Hence a negative's logit is s − log(n q): what is drawn often counts less (paper,
     section 3.1: "correct for this sampling via importance weighting"). The positive is not drawn, so it has no
-    correction; a draw that hits it is removed.
+    correction; a draw that hits it is removed. So is a draw of a video that the example's user knew: no list may hold
+    it, hence nothing is learnt by telling it apart.
 
     Args:
         user: `[batch, dim]`.
@@ -31,11 +33,25 @@ def sampled_softmax(
         negative_vectors: `[samples, dim]`, drawn with replacement.
         negative_ids: `[samples]`, video rows.
         log_q: `[samples]`, natural log of the probability with which one draw gives this video.
+        known_ids: `[batch, known]`, video rows that are no alternative for an example; 0 where there are fewer.
     """
     positive = (user * positive_vectors).sum(dim=1, keepdim=True)  # (B, 1)
     negative = user @ negative_vectors.T - (log_q + math.log(len(log_q)))  # (B, S)
-    negative = negative.masked_fill(positive_ids[:, None] == negative_ids[None, :], -torch.inf)
+    taken = positive_ids[:, None] if known_ids is None else torch.cat([positive_ids[:, None], known_ids], dim=1)
+    negative = negative.masked_fill(_members(negative_ids, taken), -torch.inf)
     return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
+
+
+def _members(ids: Tensor, sets: Tensor) -> Tensor:
+    """`[batch, ids]`: whether each of `ids` is in the example's line of `sets` `[batch, members]`.
+
+    By binary search among the distinct ids: comparing all with all would cost their product in time and memory.
+    """
+    distinct, column = ids.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    at = torch.searchsorted(distinct, sets).clamp(max=len(distinct) - 1)
+    at = at.masked_fill(distinct[at] != sets, len(distinct))  # the last column takes what is not there
+    found = torch.zeros(len(sets), len(distinct) + 1, dtype=torch.bool, device=ids.device)
+    return found.scatter_(1, at, True)[:, column]
 
 
 def weighted_logistic(logit: Tensor, clicked: Tensor, seconds: Tensor, weighting: Weighting = "expected") -> Tensor:

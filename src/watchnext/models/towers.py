@@ -2,9 +2,9 @@
 
 Paper, section 3: averaged embeddings of watches and search tokens beside demographics, time and example age, through a
 ReLU tower. Ours adds a video tower: the id embedding, which the history shares, plus a content part from channel,
-topics, language and length. A video without an id (cold or rare) is its content part alone. And ours lets the averaged
-history past the ReLU tower, by a learnt gain, so that videos watched together are near each other from the start
-(docs/adr/0022).
+topics, language and length. A video without an id (cold or rare) is its content part alone. Beside what was watched it
+reads what was shown, whose id embeddings are the same (docs/adr/0032). And ours lets both averages past the ReLU tower,
+by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022).
 """
 
 import torch
@@ -16,7 +16,7 @@ from watchnext.models.layers import Bag, context_embeddings, embedding, pool, re
 
 __all__ = ["TowerConfig", "TwoTower"]
 
-HISTORY_GAIN = 6.0  # at the start; about the square root of a bag: averages are that much shorter than their parts
+BAG_GAIN = 3.0  # of each bag at the start: averages are that much shorter than their parts
 LENGTH_FEATURES = 2  # log of the video's length and its square (`batches.video_batch`)
 
 
@@ -27,35 +27,47 @@ class TwoTower(nn.Module):
         super().__init__()
         self.config = config
         sizes, dim = config.sizes, config.embedding_dim
-        self.video_embedding = embedding(sizes.videos, dim)  # of the history and of the video tower
+        self.video_embedding = embedding(sizes.videos, dim)  # of both bags and of the video tower
         self.channel_embedding = sized_embedding(sizes.channels)
         self.topic_embedding = sized_embedding(sizes.topics)
         self.language_embedding = sized_embedding(sizes.languages)
         self.token_embedding = sized_embedding(sizes.search_tokens)
         self.context_embeddings = context_embeddings(sizes)
         self.history_bag = Bag(dim, config.pooling)
+        self.shown_bag = Bag(dim, config.pooling)
         self.token_bag = Bag(self.token_embedding.embedding_dim, config.pooling)
-        bags = width_of(self.video_embedding, self.channel_embedding, self.topic_embedding, self.token_embedding)
+        videos = 2 * width_of(self.video_embedding)
+        bags = videos + width_of(self.channel_embedding, self.topic_embedding, self.token_embedding)
         inputs = bags + width_of(self.context_embeddings) + len(TOWER_FEATURES)
         self.user_tower = relu_stack(inputs, config.hidden)
         self.user_vector = nn.Linear(config.hidden[-1] if config.hidden else inputs, dim)
-        self.history_gain = nn.Parameter(torch.tensor(HISTORY_GAIN))
+        self.history_gain = nn.Parameter(torch.tensor(BAG_GAIN))
+        self.shown_gain = nn.Parameter(torch.tensor(BAG_GAIN))
         content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
         self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
 
     def user(self, batch: dict[str, Tensor]) -> Tensor:
         """User vectors `[users, dim]` of a `tower_batch`."""
         history = self.history_bag(self.video_embedding, batch["history"])
+        shown = self.shown_bag(self.video_embedding, batch["shown"])
         parts = [
             history,
+            shown,
             pool(self.channel_embedding, batch["history_channels"]),
             pool(self.topic_embedding, batch["history_topics"]),
             self.token_bag(self.token_embedding, batch["search_tokens"]),
             *(table(batch[name]) for name, table in self.context_embeddings.items()),
             batch["continuous"],
         ]
-        vector: Tensor = self.user_vector(self.user_tower(torch.cat(parts, dim=1))) + self.history_gain * history
+        learnt = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
+        vector: Tensor = learnt + self.history_gain * history + self.shown_gain * shown
         return vector
+
+    def warm_start(self, vectors: Tensor) -> None:
+        """Set the id embeddings that have a vector `[embedding ids, dim]` of other than zeros; the rest stay random."""
+        with torch.no_grad():
+            given = vectors.abs().sum(dim=1, keepdim=True) > 0
+            self.video_embedding.weight.copy_(torch.where(given, vectors, self.video_embedding.weight))
 
     def videos(self, batch: dict[str, Tensor]) -> Tensor:
         """Video vectors `[videos, dim]` of a `video_batch`; in training, some go without their id part."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from watchnext.features.state import EncodedUser
 
-KEPT = ("history", "search_tokens", "query_tokens")
+KEPT = ("history", "shown", "search_tokens", "query_tokens")
 
 
 class EncodedUsers(Sequence[EncodedUser]):

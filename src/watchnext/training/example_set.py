@@ -4,7 +4,8 @@
 <folder>/towers.npz      next watches of the training part
 <folder>/ranker.npz      impressions of both parts
 <folder>/queries.npz     held-out questions to the retrieval
-<folder>/watched.npz     watches of the training part, for the baselines
+<folder>/watched.npz     completed watches of the training part, for the baselines
+<folder>/met.npz         all that was watched or shown in the training part, for the start of the embeddings
 <folder>/videos.npz  vocabularies.json  probes.json  meta.json
 """
 
@@ -70,8 +71,8 @@ class RankerExamples(Columns):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched(Columns):
-    """Completed watches."""
+class Pairs(Columns):
+    """Who and which video."""
 
     person: Longs
     row: Ints
@@ -129,7 +130,8 @@ class ExampleSet:
     towers: TowerExamples
     ranker: RankerExamples
     queries: Queries
-    watched: Watched
+    watched: Pairs
+    met: Pairs
     country_watches: dict[str, Floats]  # country to watches of the training part, [videos]
     probes: list[dict[str, Any]]  # {"row": merged user rows, "context": a request's}
 
@@ -141,6 +143,7 @@ class ExampleSet:
         self.ranker.save(folder / "ranker.npz")
         self.queries.save(folder / "queries.npz")
         self.watched.save(folder / "watched.npz")
+        self.met.save(folder / "met.npz")
         for name, arrays in (("videos", self.videos.columns()), ("countries", self.country_watches)):
             with (folder / f"{name}.npz").open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
@@ -167,7 +170,8 @@ class ExampleSet:
             towers=TowerExamples.load(folder / "towers.npz"),
             ranker=RankerExamples.load(folder / "ranker.npz"),
             queries=Queries.load(folder / "queries.npz"),
-            watched=Watched.load(folder / "watched.npz"),
+            watched=Pairs.load(folder / "watched.npz"),
+            met=Pairs.load(folder / "met.npz"),
             country_watches=country_watches,
             probes=json.loads((folder / "probes.json").read_text()),
         )

@@ -26,7 +26,7 @@ from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
 from watchnext.training.counters import counter_rows, counters_as_of
-from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
+from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples, TowerExamples
 from watchnext.training.labels import NEXT_WATCHES
 from watchnext.training.moments import Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
@@ -73,7 +73,8 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         towers=_tower_examples(events, learnt_user, rows),
         ranker=_ranker_examples(events.shown, impressions, encoded.features),
         queries=questions,
-        watched=_watched(events.watched, rows),
+        watched=_pairs(events.watched, rows),
+        met=_pairs(events.met, rows),
         country_watches=_country_watches(events.watched, events.profiles, words),
         probes=_probes(frozen, events.watches, snapshot.end_ms),
     ).save(folder)
@@ -152,9 +153,9 @@ def _ranker_examples(shown: pd.DataFrame, impressions: Impressions, features: ND
     )
 
 
-def _watched(watches: pd.DataFrame, videos: Vocabulary) -> Watched:
-    """What the baselines learn from."""
-    return Watched(person=pd.factorize(watches["user_id"])[0].astype(np.int64), row=videos.indices(watches["video_id"]))
+def _pairs(events: pd.DataFrame, videos: Vocabulary) -> Pairs:
+    """Who and which video, of events."""
+    return Pairs(person=pd.factorize(events["user_id"])[0].astype(np.int64), row=videos.indices(events["video_id"]))
 
 
 def _counts(events: SplitLog, questions: Queries) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 Times of a label (design, section 4): `now_ms` is the time that the model is told, `as_of_ms` the time up to which rows
 may be read, 1 ms before, so that an event stamped like its label stays invisible. For an impression of a list that our
-gateway served both come from `served_at`: what the ranker saw then is what it learns from.
+gateway served both come from `served_at`: what the ranker saw then is what it learns from. A watch out of a list is
+asked for as of the first impression of that list: later, what the list showed would give the watch away.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from watchnext.contracts.names import DERIVED_SURFACE, Source
+from watchnext.data.labels import impression_of_watch
 from watchnext.data.records import fraction_of
 
 HOLDOUT: Final = 0.1  # share of the labels, by time
@@ -22,14 +24,20 @@ _CONTEXT = ["surface", "device", "country", "seed_video_id"]
 _REQUEST = ["user_id", "request_id"]
 
 
-def next_watches(watches: pd.DataFrame, known: set[str]) -> pd.DataFrame:
-    """Tower labels: completed watches of catalogue videos, whatever led to them, with `now_ms` and context.
+def next_watches(watches: pd.DataFrame, impressions: pd.DataFrame, known: set[str], window_ms: int) -> pd.DataFrame:
+    """Tower labels: completed watches of catalogue videos, whatever led to them, with `now_ms` and context, in order.
 
-    A watch whose time a data set derived is history only.
+    A watch whose time a data set derived is history only. `window_ms` is that of `label_impressions`.
     """
     wanted = watches["completed"] & watches["video_id"].isin(known) & (watches["surface"] != DERIVED_SURFACE)
-    labels = watches[wanted].rename(columns={"started_at": "now_ms"})
-    labels = labels.assign(as_of_ms=labels["now_ms"] - 1, seed_video_id="")
+    labels = watches[wanted].reset_index(drop=True)
+    impression = impression_of_watch(impressions, labels, window_ms)
+    begun = impressions.groupby(_REQUEST)["shown_at"].transform("min").to_numpy(np.int64)
+    now = labels["started_at"].to_numpy(np.int64).copy()
+    listed = impression >= 0
+    now[listed] = np.minimum(now[listed], begun[impression[listed]])
+    labels = labels.assign(now_ms=now, as_of_ms=now - 1, seed_video_id="")
+    labels = labels.sort_values(["now_ms", "event_id"], kind="stable")
     return labels[["user_id", "video_id", "event_id", "now_ms", "as_of_ms", *_CONTEXT]].reset_index(drop=True)
 
 

@@ -40,6 +40,12 @@ class SplitLog:
         """Finished watches of catalogue videos."""
         return self.finished[self.finished["video_id"].isin(set(self.catalog["video_id"]))]
 
+    @property
+    def met(self) -> pd.DataFrame:
+        """User and video of all that was watched or shown before the split; repeats stay in."""
+        begun = self.watches[self.watches["started_at"] < self.split_ms]
+        return pd.concat([part[["user_id", "video_id"]] for part in (begun, self.past_shown)], ignore_index=True)
+
 
 def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog:
     """Read and label the events of `snapshot`, with at most `per_user` next watches to learn from a user.
@@ -49,8 +55,9 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
     """
     watches, catalog = log.watches(snapshot), log.catalog(snapshot)
     known = set(catalog["video_id"])
-    labels = next_watches(watches, known)
-    shown = _labelled_impressions(settings, snapshot, watches, known)
+    impressions, window_ms = log.impressions(snapshot), round(settings.training.click_window_minutes * 60_000)
+    labels = next_watches(watches, impressions, known, window_ms)
+    shown = _labelled_impressions(snapshot, impressions, watches, known, window_ms)
     if labels.empty or shown.empty:
         raise DataError(
             f"the snapshot has {len(labels)} completed watches of catalogue videos and {len(shown)} impressions whose "
@@ -71,11 +78,9 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
 
 
 def _labelled_impressions(
-    settings: Settings, snapshot: Snapshot, watches: pd.DataFrame, known: set[str]
+    snapshot: Snapshot, impressions: pd.DataFrame, watches: pd.DataFrame, known: set[str], window_ms: int
 ) -> pd.DataFrame:
     """Impressions of catalogue videos whose click window has closed, with their labels, times and context."""
-    impressions = log.impressions(snapshot)
-    window_ms = round(settings.training.click_window_minutes * 60_000)
     labels = label_impressions(impressions, watches, window_ms, snapshot.watermark_ms)
     labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
     usable = labelled[labels.closed & labelled["video_id"].isin(known).to_numpy()]

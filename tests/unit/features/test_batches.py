@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.features.world import NOW, VOCABULARIES, video_table
 from watchnext.features import spec
-from watchnext.features.batches import UserColumns, ranker_batch, tower_batch, video_batch
+from watchnext.features.batches import UserColumns, known_rows, ranker_batch, tower_batch, video_batch
 from watchnext.features.state import RequestContext, UserState, encode_user
 
 
@@ -29,6 +29,23 @@ def test_the_tower_reads_embedding_ids_of_watched_videos():
     assert not batch["history"][1].any()
     assert batch["history_channels"][0, :4].tolist() == [1, 2, 0, 0]
     assert sorted(batch["history_topics"][0][batch["history_topics"][0] > 0].tolist()) == [1, 2, 2, 3]
+
+
+def test_the_tower_reads_the_last_videos_that_were_shown():
+    names = [*(f"gone-{at}" for at in range(spec.HISTORY - 1)), "song", "film"]  # one more than a bag holds
+    shown = {"impression_video_ids": names, "impression_counts": [1] * len(names), "impression_last": [1] * len(names)}
+    batch = tower_batch(columns(encoded(["film"], **shown)), video_table())
+    assert batch["shown"].shape == (1, spec.HISTORY)
+    assert batch["shown"][0, -3:].tolist() == [0, 1, 2]
+
+
+def test_what_a_user_knows_is_what_was_watched_or_shown():
+    shown = {"impression_video_ids": ["news"], "impression_counts": [1], "impression_last": [1]}
+    known = known_rows(columns(encoded(["film", "song"], **shown), encoded([])))
+    rows = VOCABULARIES.videos.indices(["film", "song", "news"]).tolist()
+    assert known.shape == (2, 2 * spec.HISTORY)
+    assert [row for row in known[0].tolist() if row] == rows
+    assert not known[1].any()
 
 
 def test_every_named_input_of_the_user_tower_is_in_its_batch():

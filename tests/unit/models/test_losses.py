@@ -54,6 +54,19 @@ def test_a_video_that_is_drawn_often_weighs_less():
     assert often == pytest.approx(np.log(1 + 1 / 0.5))
 
 
+def test_a_draw_of_a_video_that_the_user_knew_is_removed_for_that_user_alone():
+    users, videos = torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    draws = torch.tensor([2, 9, 2, 1])  # the videos of these rows have the vectors 1, 2, 1, 0 of the list above
+    vectors = videos[torch.tensor([1, 2, 1, 0])]
+    known = torch.tensor([[2, 0, 7], [0, 0, 0]])
+    loss = sampled_softmax(users, videos[[0, 2]], torch.tensor([1, 9]), vectors, draws, torch.zeros(4), known)
+    # by hand, with log n = log 4 off each negative: the first user (1, 0) keeps the draw 9 alone, for 2 is known and 1
+    # is the positive; the second (0, 1) keeps 2, 2 and 1, for 9 is the positive
+    first = np.log(np.exp(1) + np.exp(5) / 4) - 1
+    second = np.log(np.exp(6) + (np.exp(4) + np.exp(4) + np.exp(2)) / 4) - 6
+    assert loss.item() == pytest.approx((first + second) / 2)
+
+
 def test_training_on_skewed_samples_finds_the_distribution_of_the_labels():
     labels = torch.tensor([0.1, 0.1, 0.2, 0.1, 0.2, 0.3])
     generator = torch.Generator().manual_seed(4)

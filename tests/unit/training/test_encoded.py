@@ -43,8 +43,8 @@ def test_bags_and_scalars_survive_saving_and_joining(tmp_path):
 
 
 def test_what_only_cross_features_read_is_left_out():
-    assert len(USERS[0].shown) == 1
-    assert len(EncodedUsers.of(USERS)[0].shown) == 0
+    assert len(USERS[0].shown_at) == 1
+    assert len(EncodedUsers.of(USERS)[0].shown_at) == 0
 
 
 def test_no_users_are_an_error():

@@ -13,24 +13,52 @@ def watches(*lines: tuple) -> pd.DataFrame:
     )
 
 
+NOTHING_SHOWN = pd.DataFrame({"request_id": [], "user_id": [], "video_id": [], "shown_at": []}).astype(
+    {"shown_at": int}
+)
+WINDOW_MS = 100
+
+
+def next_of(table: pd.DataFrame, known: set[str], shown: pd.DataFrame = NOTHING_SHOWN) -> pd.DataFrame:
+    return next_watches(table, shown, known, WINDOW_MS)
+
+
 def test_next_watches_are_completed_ones_of_known_videos_as_of_a_millisecond_before():
     table = watches(("u", "a", 10, True), ("u", "b", 20, False), ("u", "gone", 30, True), ("u", "a", 40, True))
     table.loc[3, "surface"] = DERIVED_SURFACE
-    labels = next_watches(table, {"a", "b"})
+    labels = next_of(table, {"a", "b"})
     assert labels[["video_id", "now_ms", "as_of_ms"]].to_numpy().tolist() == [["a", 10, 9]]
+
+
+def test_a_watch_out_of_a_list_is_asked_for_as_of_the_lists_first_impression():
+    """Of what was shown on the way to a watch, the watch itself could be told."""
+    shown = pd.DataFrame(
+        [("r", "u", "a", 500), ("r", "u", "b", 620), ("q", "u", "c", 100), ("r", "v", "b", 1)],
+        columns=["request_id", "user_id", "video_id", "shown_at"],
+    )
+    table = watches(("u", "b", 640, True), ("u", "c", 201, True), ("u", "c", 199, True), ("u", "d", 700, True))
+    table.loc[0, "request_id"] = "r"
+    labels = next_of(table, {"a", "b", "c", "d"}, shown)
+    # of the two without a request id, one began within the 100 ms after the impression of c
+    assert labels[["event_id", "now_ms", "as_of_ms"]].to_numpy().tolist() == [
+        ["e2", 100, 99],
+        ["e1", 201, 200],
+        ["e0", 500, 499],
+        ["e3", 700, 699],
+    ]
 
 
 def test_the_heaviest_user_has_at_most_k_examples():
     table = watches(*(("heavy", "a", at, True) for at in range(90)), *(("light", "a", at, True) for at in range(3)))
-    labels = capped(next_watches(table, {"a"}), 5)
+    labels = capped(next_of(table, {"a"}), 5)
     assert labels["user_id"].value_counts().to_dict() == {"heavy": 5, "light": 3}
-    again = capped(next_watches(table.sample(frac=1, random_state=1), {"a"}), 5)
+    again = capped(next_of(table.sample(frac=1, random_state=1), {"a"}), 5)
     assert set(again["event_id"]) == set(labels["event_id"])
 
 
 def test_targets_of_a_query_are_the_watches_from_it_on():
     table = watches(("u", "a", 1, True), ("u", "b", 11, True), ("v", "c", 12, True), ("u", "a", 13, True))
-    asked = queries(next_watches(table, {"a", "b", "c"}), 10).set_index("now_ms")
+    asked = queries(next_of(table, {"a", "b", "c"}), 10).set_index("now_ms")
     assert asked["targets"].to_dict() == {11: ["b", "a"], 12: ["c"], 13: ["a"]}
 
 
@@ -101,5 +129,5 @@ def test_a_source_without_a_score_scores_zero():
 
 @pytest.mark.parametrize("per_user", [1, 2])
 def test_the_cap_keeps_the_order_of_time(per_user):
-    labels = capped(next_watches(watches(*(("u", "a", at, True) for at in range(9))), {"a"}), per_user)
+    labels = capped(next_of(watches(*(("u", "a", at, True) for at in range(9))), {"a"}), per_user)
     assert labels["now_ms"].is_monotonic_increasing

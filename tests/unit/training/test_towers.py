@@ -9,7 +9,7 @@ from watchnext.features.spec import RANKER_FEATURES
 from watchnext.settings import Settings, Training
 from watchnext.training import progress
 from watchnext.training.encoded import EncodedUsers
-from watchnext.training.example_set import ExampleSet, Meta, Queries, RankerExamples, TowerExamples, Watched
+from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples, TowerExamples
 from watchnext.training.towers import train_towers
 
 
@@ -50,7 +50,8 @@ def examples(rows: list[int]) -> ExampleSet:
             person=none,
         ),
         queries=Queries(user=none, seen=[], targets=[]),
-        watched=Watched(person=none, row=no_rows),
+        watched=Pairs(person=none, row=no_rows),
+        met=Pairs(person=none, row=no_rows),
         country_watches={},
         probes=[],
     )
