@@ -63,15 +63,15 @@ class BucketServer:
         self._process.kill()
         self._process.wait()
 
-    def add_reader(self, name: str, secret: str) -> None:
-        """A user who may list the bucket and get its objects, and no more."""
+    def add_user(self, name: str, secret: str, *rights: str) -> None:
+        """A user who may list the bucket and has these rights on its objects, and no others; he replaces the last."""
         of_server = ["--access", ACCESS, "--secret", SECRET, "--region", REGION, "--endpoint-url", self.endpoint]
         user = ["create-user", "--access", name, "--secret", secret, "--role", "user"]
         subprocess.run([str(program()), "admin", *of_server, *user], check=True, capture_output=True)
         allow = {"Effect": "Allow", "Principal": {"AWS": [name]}}
         statements: list[dict[str, Any]] = [
             {**allow, "Action": ["s3:ListBucket"], "Resource": [f"arn:aws:s3:::{BUCKET}"]},
-            {**allow, "Action": ["s3:GetObject"], "Resource": [f"arn:aws:s3:::{BUCKET}/*"]},
+            {**allow, "Action": list(rights), "Resource": [f"arn:aws:s3:::{BUCKET}/*"]},
         ]
         self.client.put_bucket_policy(
             Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -111,6 +111,13 @@ def test_what_is_written_is_an_object_of_the_bucket(server: BucketServer, files:
         files.read("a/one.json")
 
 
+def test_a_file_that_goes_in_parts_is_whole(files: Files):
+    data = os.urandom(2**20) * 101  # over 100 MiB
+    files.write("vectors.safetensors", data)
+    assert files.read("vectors.safetensors") == data
+    files.delete("vectors.safetensors")
+
+
 def test_each_look_sees_what_another_process_did_before(server: BucketServer, files: Files, prefix: str):
     files.write("replicas/ours.json", b"old")
     assert files.names("replicas") == ["ours.json"]
@@ -281,7 +288,7 @@ def test_a_user_who_may_not_write_is_told_what_he_needs(
     server: BucketServer, files: Files, prefix: str, credentials: Callable[[str, str], None]
 ):
     files.write("live.json", b"{}")
-    server.add_reader("reader", "reader-secret")
+    server.add_user("reader", "reader-secret", "s3:GetObject")
     credentials("reader", "reader-secret")
     reader = Files(f"s3://{BUCKET}/{prefix}", endpoint=server.endpoint, region=REGION)
     assert (reader.read("live.json"), reader.names("")) == (b"{}", ["live.json"])
@@ -291,6 +298,18 @@ def test_a_user_who_may_not_write_is_told_what_he_needs(
     with pytest.raises(GenerationStoreError, match="get, put and delete its objects"):
         reader.delete("live.json")
     assert files.read("live.json") == b"{}"
+
+
+def test_the_rights_that_the_message_names_are_enough(
+    server: BucketServer, prefix: str, credentials: Callable[[str, str], None]
+):
+    server.add_user("writer", "writer-secret", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+    credentials("writer", "writer-secret")
+    store = GenerationStore(f"s3://{BUCKET}/{prefix}", endpoint=server.endpoint, region=REGION)
+    built = build_generation(store, parts(probes=2))
+    with publishing(store.files, store.clock, hold_s=60):
+        store.write_pointer(Pointer(generation=built.generation))
+    assert (store.list(), store.live(), store.files.names("")) == ([built], Target(built.generation), ["live.json"])
 
 
 @pytest.mark.parametrize(("access", "secret"), [("nobody", SECRET), (ACCESS, "guessed")])
