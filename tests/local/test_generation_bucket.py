@@ -25,6 +25,7 @@ from watchnext.generation.follow import Follower
 from watchnext.generation.lock import publishing
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.publish import publish, rollback
+from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import verify_probes
 from watchnext.settings import Generations, Milvus, Settings
@@ -253,26 +254,35 @@ def test_a_second_publisher_is_refused_and_of_two_at_once_one_at_least_is_live(
     assert not store.files.exists("publish.lock")
 
 
-def test_a_bucket_that_is_away_stops_no_follower_and_is_followed_again(tmp_path: Path, prefix: str, settings: Settings):
+def test_a_bucket_that_is_away_stops_nobody_and_is_followed_again(tmp_path: Path, prefix: str):
     server = BucketServer(tmp_path)
     server.start()
-    url = f"s3://{BUCKET}/{prefix}"
-    store = GenerationStore(url, endpoint=server.endpoint, region=REGION)
-    store.write_pointer(POINTERS[0])
+    store = GenerationStore(f"s3://{BUCKET}/{prefix}", endpoint=server.endpoint, region=REGION)
+    first, second = (build_generation(store, parts(seed=seed, probes=2)).generation for seed in (1, 2))
+    store.write_pointer(Pointer(generation=first))
     following = Follower(store, "r1", lambda generation, overlay: generation, poll_s=0.05)
+    static = StaticList(store, poll_s=0.05)
     with capture_logs() as logs:
+
+        def told(event: str, **fields: str) -> bool:
+            return any({"event": event, **fields}.items() <= entry.items() for entry in logs)
+
         with following:
-            assert following.wait(20) == "a" * 16
+            static.start()
+            assert following.wait(20) == first
+            eventually(lambda: told("static_list.read", target=f"{first}.0"))
             server.kill()
-            eventually(lambda: "generation.follower_failed" in [entry["event"] for entry in logs])
-            assert following.current() == "a" * 16
+            eventually(lambda: told("generation.follower_failed") and told("static_list.not_read"))
+            assert (following.current(), len(static.ids())) == (first, VIDEOS - VIDEOS // 10)
             with pytest.raises(GenerationStoreError, match=r"no answer of a bucket came .* is the server up"):
                 store.pointer()
             server.start()
-            store.write_pointer(POINTERS[1])
-            eventually(lambda: following.current() == "b" * 16)
+            store.write_pointer(Pointer(generation=second))
+            eventually(lambda: following.current() == second)
+            eventually(lambda: told("static_list.read", target=f"{second}.0"))
+            static.stop()
             server.kill()
-        assert logs[-1]["event"] == "generation.replica_not_forgotten"
+        assert told("generation.replica_not_forgotten", replica="r1")
 
 
 def test_a_bucket_that_is_missing_is_no_empty_store(server: BucketServer):
