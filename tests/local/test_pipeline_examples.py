@@ -1,15 +1,14 @@
 """Examples from a log written by hand: what is visible at a label, and that cutting the work changes nothing."""
 
-import dataclasses
-
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from tests.local.event_log import write_records
-from watchnext.clock import HOUR_MS
+from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, SearchEvent, WatchEvent
 from watchnext.contracts.names import Topic
-from watchnext.features.spec import RANKER_FEATURES
 from watchnext.settings import Settings, Training
 from watchnext.training import moments
 from watchnext.training.example_set import ExampleSet
@@ -73,49 +72,74 @@ def examples(frozen, tmp_path_factory) -> ExampleSet:
     return ExampleSet.load(folder)
 
 
-def feature(examples: ExampleSet, name: str) -> np.ndarray:
-    return examples.ranker.features[:, RANKER_FEATURES.index(name)]
+@pytest.fixture(scope="module")
+def impressions(examples) -> pd.DataFrame:
+    """Of both parts."""
+    return pd.concat([pd.read_parquet(file.path) for file in (examples.ranker, examples.held_out)], ignore_index=True)
 
 
-def test_the_planted_same_instant_label_is_invisible(examples):
-    first = examples.ranker.clicked
-    assert first.any()
-    assert not feature(examples, "watches_of_video")[first].any()
-    assert not feature(examples, "impressions_of_video")[first].any()
+def hours(examples: ExampleSet, rows: np.ndarray) -> np.ndarray:
+    """The hour in which each video was new and watched."""
+    return np.array([int(examples.videos.video_ids[row].removeprefix("v")) for row in rows])
 
 
-def test_an_hour_later_both_impression_and_watch_are_seen(examples):
-    again = ~examples.ranker.clicked
-    assert again.any()
-    assert (feature(examples, "watches_of_video")[again] == 1).all()
-    assert (feature(examples, "impressions_of_video")[again] == 1).all()
-    assert feature(examples, "days_since_impression")[again] == pytest.approx(1 / 24)
+def test_the_planted_same_instant_label_is_invisible(impressions):
+    first = impressions[impressions["clicked"]]
+    assert len(first)
+    assert not first["watches_of_video"].any()
+    assert not first["impressions_of_video"].any()
 
 
-def test_counters_of_the_interval_that_begins_with_the_label_do_not_hold_the_label(examples):
+def test_an_hour_later_both_impression_and_watch_are_seen(impressions):
+    again = impressions[~impressions["clicked"]]
+    assert len(again)
+    assert (again["watches_of_video"] == 1).all()
+    assert (again["impressions_of_video"] == 1).all()
+    assert again["days_since_impression"].to_numpy() == pytest.approx(1 / 24)
+
+
+def test_counters_of_the_interval_that_begins_with_the_label_do_not_hold_the_label(impressions):
     """Every label here falls on a whole hour, where flooring its own time would make its own click visible."""
-    clicked = examples.ranker.clicked
-    assert not feature(examples, "video_impressions")[clicked].any()
-    assert not feature(examples, "video_clicks")[clicked].any()
-    assert (feature(examples, "video_impressions")[~clicked] >= 1).all(), "shown an hour before"
+    clicked = impressions["clicked"]
+    assert not impressions["video_impressions"][clicked].any()
+    assert not impressions["video_clicks"][clicked].any()
+    assert (impressions["video_impressions"][~clicked] >= 1).all(), "shown an hour before"
 
 
-def test_impressions_whose_click_window_is_open_are_left_out(examples):
+def test_impressions_whose_click_window_is_open_are_left_out(impressions):
     last = START + 19 * HOUR_MS
-    assert examples.ranker.at_ms.max() < last
-    assert examples.ranker.seconds.max() == 30.0
+    assert impressions["at_ms"].max() < last
+    assert impressions["seconds"].max() == 30.0
+
+
+def test_impressions_from_the_split_on_are_in_a_file_of_their_own(examples):
+    past, held_out = (file.column("at_ms") for file in (examples.ranker, examples.held_out))
+    assert len(past) > 0 < len(held_out)
+    assert past.max() < examples.meta.split_ms <= held_out.min()
 
 
 def test_no_user_has_more_than_k_tower_examples_and_ages_count_to_the_split(examples):
-    people = [examples.users[at].now_ms for at in examples.towers.user.tolist()]
-    assert len(people) == 2 * 7
-    assert max(people) < examples.meta.split_ms
-    ages = (examples.meta.split_ms - np.array(people)) / 86_400_000
-    assert examples.towers.age_days == pytest.approx(ages, abs=1e-6)
+    learnt = examples.towers.read()
+    assert len(learnt) == 2 * 7
+    assert (learnt.age_days > 0).all()
+    watched_at = START + hours(examples, learnt.row) * HOUR_MS
+    assert learnt.age_days == pytest.approx((examples.meta.split_ms - watched_at) / DAY_MS, abs=1e-6)
+
+
+def test_every_example_has_the_user_of_its_moment(examples):
+    """Whose last watch is the video of the hour before, and whose hour of the day is that of the watch."""
+    learnt = examples.towers.read()
+    hour = hours(examples, learnt.row)
+    assert learnt.users.hour.tolist() == ((START // HOUR_MS + hour) % 24).tolist()
+    for history, now in zip(learnt.users.history, hour, strict=True):
+        assert hours(examples, history[history > 0]).tolist() == list(range(now))
 
 
 def test_queries_are_held_out_and_their_targets_new(examples):
-    assert all(examples.users[at].now_ms >= examples.meta.split_ms for at in examples.queries.user.tolist())
+    first = hours(examples, np.array([rows[0] for rows in examples.queries.targets]))
+    assert (START + first * HOUR_MS >= examples.meta.split_ms).all()
+    for history, hour in zip(examples.queries.users.history, first, strict=True):
+        assert hours(examples, history[history > 0]).tolist() == list(range(hour))
     for seen, targets in zip(examples.queries.seen, examples.queries.targets, strict=True):
         assert len(targets)
         assert not set(seen) & set(targets)
@@ -127,6 +151,8 @@ def test_cutting_the_moments_into_processes_changes_nothing(frozen, examples, tm
     parallel = settings.model_copy(update={"training": settings.training.model_copy(update={"threads": 2})})
     build_examples(parallel, snapshot, tmp_path)
     cut = ExampleSet.load(tmp_path)
-    for field in dataclasses.fields(cut.ranker):
-        assert np.array_equal(getattr(cut.ranker, field.name), getattr(examples.ranker, field.name)), field.name
-    assert all(np.array_equal(cut.users[at].history, examples.users[at].history) for at in range(len(examples.users)))
+    for name in ("towers", "ranker", "held_out"):
+        assert pq.read_table(getattr(cut, name).path).equals(pq.read_table(getattr(examples, name).path)), name
+    assert np.array_equal(cut.queries.users.history, examples.queries.users.history)
+    for ours, theirs in zip(cut.queries.seen, examples.queries.seen, strict=True):
+        assert ours.tolist() == theirs.tolist()

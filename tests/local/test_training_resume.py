@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from tests.local.trainable import EXAMPLES, example_set
+from tests.local.trainable import EXAMPLES, write_examples
 from watchnext.settings import Settings, Training
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
@@ -60,7 +60,7 @@ def step_of_checkpoint(model: str, home: Path) -> int:
 
 @pytest.mark.parametrize("model", ["towers", "ranker"])
 def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(model: str, tmp_path: Path):
-    example_set().save(tmp_path / "examples")
+    write_examples(tmp_path / "examples")
     TRAIN[model](settings(tmp_path / "other-home"), tmp_path / "examples", tmp_path / "unbroken")
 
     step = kill_in_mid_epoch(model, tmp_path)

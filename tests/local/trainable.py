@@ -1,23 +1,22 @@
 """Examples to train on that need no log: a thousand videos and more, so that their embedding is a big one."""
 
-from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tests.unit.features.world import NOW, VOCABULARIES, catalog_row
+from watchnext.features.batches import UserColumns
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
-from watchnext.training.encoded import EncodedUsers
 from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples, TowerExamples
 
 VIDEOS, EXAMPLES, KINDS = 1_200, 600, 20
 VIDEO_IDS = [f"video-{number}" for number in range(VIDEOS)]
 
 
-@cache
-def example_set() -> ExampleSet:
+def write_examples(folder: Path) -> None:
     """Users who watch on among the videos whose number leaves the same rest by KINDS."""
     generator = np.random.default_rng(0)
     vocabularies = Vocabularies(**{**vars(VOCABULARIES), "videos": Vocabulary(VIDEO_IDS)})
@@ -29,30 +28,33 @@ def example_set() -> ExampleSet:
     watched = kind[:, None] + KINDS * generator.integers(VIDEOS // KINDS, size=(EXAMPLES, 5))  # the last comes next
     users = [_user([VIDEO_IDS[number] for number in line], vocabularies) for line in watched[:, :4].tolist()]
     seconds = generator.exponential(30, EXAMPLES).astype(np.float32)
-    moments, rows = np.arange(EXAMPLES), (watched[:, 4] + 1).astype(np.int32)
-    nobody, nothing = np.zeros(0, np.int64), np.zeros(0, np.int32)
-    return ExampleSet(
+    columns, rows = UserColumns.of(users), (watched[:, 4] + 1).astype(np.int32)
+    nobody = Pairs(person=np.zeros(0, np.int64), row=np.zeros(0, np.int32))
+    examples = ExampleSet(
+        folder=folder,
         meta=Meta(snapshot="trainable", split_ms=NOW, end_ms=NOW, counts={}),
         vocabularies=vocabularies,
         videos=table,
-        users=EncodedUsers.of(users),
-        towers=TowerExamples(user=moments, row=rows, age_days=np.zeros(EXAMPLES, np.float32)),
-        ranker=RankerExamples(
-            user=moments,
-            row=rows,
-            features=generator.random((EXAMPLES, len(RANKER_FEATURES)), dtype=np.float32),
-            clicked=seconds > 10,
-            seconds=np.where(seconds > 10, seconds, np.float32(0)),
-            completed=seconds > 40,
-            at_ms=np.full(EXAMPLES, NOW - 1),
-            person=moments,
-        ),
-        queries=Queries(user=nobody, seen=[], targets=[]),
-        watched=Pairs(person=nobody, row=nothing),
-        met=Pairs(person=nobody, row=nothing),
+        queries=Queries(users=columns.take(slice(0)), seen=[], targets=[]),
+        watched=nobody,
+        met=nobody,
         country_watches={},
         probes=[],
     )
+    impressions = RankerExamples(
+        users=columns,
+        row=rows,
+        features=generator.random((EXAMPLES, len(RANKER_FEATURES)), dtype=np.float32),
+        clicked=seconds > 10,
+        seconds=np.where(seconds > 10, seconds, np.float32(0)),
+        completed=seconds > 40,
+        at_ms=np.full(EXAMPLES, NOW - 1),
+        person=np.arange(EXAMPLES),
+    )
+    examples.save()
+    with examples.towers.writer() as towers, examples.ranker.writer() as ranker:
+        towers.write(TowerExamples(users=columns, row=rows, age_days=np.zeros(EXAMPLES, np.float32)))
+        ranker.write(impressions)
 
 
 def _user(history: list[str], vocabularies: Vocabularies) -> EncodedUser:

@@ -34,7 +34,7 @@ def column(features: np.ndarray, name: str) -> np.ndarray:
 
 def test_the_impressions_say_something_of_every_kind_of_feature(world: Trained):
     """Else equal features would prove little."""
-    features = world.examples.features
+    features = world.features
     for name in (
         "from_tower",
         "watches_of_video",
@@ -55,7 +55,7 @@ def test_the_impressions_say_something_of_every_kind_of_feature(world: Trained):
 
 def test_training_and_serving_have_the_same_features_to_the_last_bit(world: Trained, served: dict[str, Served]):
     logged = np.stack([served[request].features()[video] for request, video in impressions(world)])
-    np.testing.assert_array_equal(logged.view("<i4"), world.examples.features.view("<i4"))
+    np.testing.assert_array_equal(logged.view("<i4"), world.features.view("<i4"))
 
 
 def test_training_and_serving_score_alike(world: Trained, served: dict[str, Served]):

@@ -28,11 +28,11 @@ from watchnext.store.apply import apply
 from watchnext.stream.folds import Position, VideoFacts
 from watchnext.stream.materializer import fold, late_ms
 from watchnext.training.build import build
-from watchnext.training.example_set import ExampleSet, RankerExamples
-from watchnext.training.examples import build_examples
-from watchnext.training.ranker import RankerInputs, expected_seconds, load_ranker, train_ranker
+from watchnext.training.example_set import ExampleSet
+from watchnext.training.examples import MOMENT, build_examples
+from watchnext.training.ranker import expected_seconds, load_ranker, train_ranker
 from watchnext.training.snapshot import freeze
-from watchnext.training.split import split_log
+from watchnext.training.split import SplitLog, split_log
 from watchnext.training.towers import train_towers
 
 SIMULATOR = Simulator(WorldConfig(users=12, videos=40, uploads_per_day=2, sessions_per_day=3), days=4)
@@ -41,12 +41,12 @@ ANSWERED_MS = 200  # from a list's answer to its showing
 
 @dataclass(frozen=True)
 class Trained:
-    """What the tests compare. `shown`, `examples` and `expected` speak of the same impressions, in one order."""
+    """What the tests compare. `shown`, `features` and `expected` speak of the same impressions, in one order."""
 
     settings: Settings
     bundle: Bundle
     shown: pd.DataFrame  # the last day's impressions, labelled
-    examples: RankerExamples  # training's
+    features: np.ndarray  # training's
     expected: np.ndarray  # seconds, by training's own scoring
 
 
@@ -72,18 +72,25 @@ def trained(home: Path) -> Trained:
     )
     bundle = GenerationStore.open(settings).load(generation)
     data = ExampleSet.load(examples)
-    shown = split_log(settings, snapshot, per_user=1).shown
+    shown = in_order_of_examples(split_log(settings, snapshot, per_user=1))
     refreshed = shown["as_of_ms"].map(lambda as_of_ms: refresh_interval_floor(as_of_ms, settings))
     last_day = np.flatnonzero(refreshed == bundle.videos.counters_at_ms)
-    part = data.ranker.part(last_day)
     fitted, quantiles = load_ranker(ranker)
+    files = (data.ranker, data.held_out)
+    expected = np.concatenate([expected_seconds(fitted, quantiles, data.videos, file) for file in files])
     return Trained(
         settings=settings,
         bundle=bundle,
         shown=shown.iloc[last_day].reset_index(drop=True),
-        examples=part,
-        expected=expected_seconds(fitted, RankerInputs(data, quantiles), part),
+        features=np.concatenate([file.read().features for file in files])[last_day],
+        expected=expected[last_day],
     )
+
+
+def in_order_of_examples(events: SplitLog) -> pd.DataFrame:
+    """The impressions as the files of examples have them: the training part first, and a moment after the other."""
+    moment = events.shown.groupby(MOMENT, sort=False).ngroup()
+    return events.shown.iloc[np.lexsort((moment, events.shown["now_ms"] >= events.split_ms))].reset_index(drop=True)
 
 
 @cache

@@ -17,13 +17,13 @@ from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_r
 from watchnext.evaluation.ranking import ranking_metrics, reliability
 from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
 from watchnext.evaluation.retrieval import retrieval_metrics
-from watchnext.features.batches import UserColumns, tower_batch, video_batch
+from watchnext.features.batches import tower_batch, video_batch
 from watchnext.models.layers import as_tensors
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
-from watchnext.training.ranker import RankerInputs, expected_seconds, load_ranker
+from watchnext.training.ranker import expected_seconds, load_ranker
 from watchnext.training.towers import load_towers
 
 QUERIES_AT_ONCE: Final = 256  # bounds the scores in memory: queries x videos
@@ -35,23 +35,19 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
     """Figures of the models in `towers` and `ranker` on what `examples` holds out."""
     device_of(settings)
     data = ExampleSet.load(examples)
-    held_out = data.ranker.part(data.ranker.at_ms >= data.meta.split_ms)
-    past = data.ranker.part(data.ranker.at_ms < data.meta.split_ms)
     fitted, quantiles = load_ranker(ranker)
-    expected = expected_seconds(fitted, RankerInputs(data, quantiles), held_out)
-    deciles = reliability(expected, held_out.seconds, by=expected)
-    means = VideoMean.fit(past.row, past.seconds, videos=len(data.videos) - 1)
-    scores: dict[str, NDArray[Any]] = {RANKER: expected, VIDEO_MEAN: means.expected_seconds(held_out.row)}
+    expected = expected_seconds(fitted, quantiles, data.videos, data.held_out)
+    shown, seconds, clicked, person = (data.held_out.column(name) for name in ("row", "seconds", "clicked", "person"))
+    deciles = reliability(expected, seconds, by=expected)
+    means = VideoMean.fit(data.ranker.column("row"), data.ranker.column("seconds"), videos=len(data.videos) - 1)
+    scores: dict[str, NDArray[Any]] = {RANKER: expected, VIDEO_MEAN: means.expected_seconds(shown)}
     result = Evaluation(
         snapshot=data.meta.snapshot,
         split_ms=data.meta.split_ms,
         end_ms=data.meta.end_ms,
         counts=data.meta.counts,
         retrieval=_retrieval(data, load_towers(towers)),
-        ranking={
-            name: ranking_metrics(score, held_out.seconds, held_out.clicked, held_out.person)
-            for name, score in scores.items()
-        },
+        ranking={name: ranking_metrics(score, seconds, clicked, person) for name, score in scores.items()},
         curves={
             "calibration": [deciles.expected.tolist(), deciles.observed.tolist()],
             "towers loss": _columns(towers / "curve.json"),
@@ -70,12 +66,12 @@ def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]
     with torch.inference_mode():
         vectors = tower.videos(as_tensors(video_batch(data.videos))).numpy()
     found: dict[str, list[NDArray[np.int64]]] = {TOWERS: [], POPULAR: [], ITEM_COSINE: []}
-    for start in range(0, len(data.queries.user), QUERIES_AT_ONCE):
-        users = data.users.take(data.queries.user[start : start + QUERIES_AT_ONCE])
+    for start in range(0, len(data.queries.users), QUERIES_AT_ONCE):
+        users = data.queries.users.take(slice(start, start + QUERIES_AT_ONCE))
         seen = data.queries.seen[start : start + QUERIES_AT_ONCE]
-        histories = [user.history for user in users]
+        histories = [np.trim_zeros(history, "b") for history in users.history]
         with torch.inference_mode():
-            asked = tower.user(as_tensors(tower_batch(UserColumns.of(users), data.videos))).numpy()
+            asked = tower.user(as_tensors(tower_batch(users, data.videos))).numpy()
         found[TOWERS].append(top_rows(asked @ vectors.T, seen, max(DEPTHS)))
         found[POPULAR].append(top_rows(popular.scores(histories), seen, max(DEPTHS)))
         found[ITEM_COSINE].append(top_rows(cosine.scores(histories), seen, max(DEPTHS)))

@@ -1,25 +1,30 @@
 """The examples between the stages: what is in memory, and the files that hold it.
 
-<folder>/users.npz       encoded users, one a moment: a user at a time with a context
-<folder>/towers.npz      next watches of the training part
-<folder>/ranker.npz      impressions of both parts
-<folder>/queries.npz     held-out questions to the retrieval
-<folder>/watched.npz     completed watches of the training part, for the baselines
-<folder>/met.npz         all that was watched or shown in the training part, for the start of the embeddings
-<folder>/videos.npz  vocabularies.json  probes.json  meta.json
+<folder>/towers.parquet    next watches of the training part
+<folder>/ranker.parquet    impressions of the training part
+<folder>/held_out.parquet  impressions after it
+<folder>/queries.npz       held-out questions to the retrieval
+<folder>/watched.npz       completed watches of the training part, for the baselines
+<folder>/met.npz           all that was watched or shown in the training part, for the start of the embeddings
+<folder>/videos.npz  countries.npz  vocabularies.json  probes.json  meta.json
+
+The first three are as long as the log is: they are written and read a part at a time.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
-from watchnext.training.encoded import EncodedUsers
+from watchnext.training.lines import LineFile, Lines, columns_of, names_of
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -28,39 +33,17 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Arrays of one length, in one file."""
-
-    def save(self, path: Path) -> None:
-        """As .npz."""
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """What `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-
-    def part(self, wanted: NDArray[Any]) -> Self:
-        """The entries where a mask is true, or of an index array."""
-        return type(self)(**{field.name: getattr(self, field.name)[wanted] for field in fields(self)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class TowerExamples(Columns):
+class TowerExamples(Lines):
     """Next watches."""
 
-    user: Longs  # moment
     row: Ints  # the watched video
     age_days: Floats  # end of the training part − label time
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankerExamples(Columns):
+class RankerExamples(Lines):
     """Labelled impressions."""
 
-    user: Longs  # moment
     row: Ints  # the shown video
     features: Floats  # [impressions, len(RANKER_FEATURES)], before the quantiles
     clicked: Bools
@@ -71,42 +54,65 @@ class RankerExamples(Columns):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs(Columns):
-    """Who and which video."""
+class Pairs:
+    """Who and which video; columns of one length."""
 
     person: Longs
     row: Ints
 
-
-@dataclass(frozen=True, kw_only=True)
-class Queries:
-    """Held-out questions: what does the user of a moment watch next?"""
-
-    user: Longs  # moment
-    seen: list[Ints]  # rows of all that the user had watched, which no list may hold
-    targets: list[Ints]  # rows of the next watches
-
     def save(self, path: Path) -> None:
-        """As .npz, lists end to end."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                user=self.user,
-                seen=np.concatenate([np.zeros(0, np.int32), *self.seen]),
-                seen_ends=np.cumsum([len(rows) for rows in self.seen], dtype=np.int64),
-                targets=np.concatenate([np.zeros(0, np.int32), *self.targets]),
-                targets_ends=np.cumsum([len(rows) for rows in self.targets], dtype=np.int64),
-            )
+        """As .npz."""
+        _save(path, person=self.person, row=self.row)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """What `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
+            return cls(person=arrays["person"], row=arrays["row"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """Held-out questions: what do these users watch next?"""
+
+    users: UserColumns
+    seen: list[Ints]  # rows of all that the user had watched, which no list may hold
+    targets: list[Ints]  # rows of the next watches
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The questions of all parts, of which there is at least one."""
+        columns = [columns_of(part.users) for part in parts]
+        users: dict[str, Any] = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+        return cls(
+            users=UserColumns(**users),
+            seen=[rows for part in parts for rows in part.seen],
+            targets=[rows for part in parts for rows in part.targets],
+        )
+
+    def save(self, path: Path) -> None:
+        """As .npz, lists end to end."""
+        lists = {"seen": self.seen, "targets": self.targets}
+        rows = {name: np.concatenate([np.zeros(0, np.int32), *several]) for name, several in lists.items()}
+        ends = {
+            f"{name}_ends": np.cumsum([len(one) for one in several], dtype=np.int64) for name, several in lists.items()
+        }
+        _save(path, **columns_of(self.users), **rows, **ends)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            users = UserColumns(**{name: arrays[name] for name in names_of(UserColumns)})
             seen, targets = (
-                np.split(arrays[name], arrays[f"{name}_ends"])[: len(arrays["user"])] for name in ("seen", "targets")
+                np.split(arrays[name], arrays[f"{name}_ends"])[: len(users)] for name in ("seen", "targets")
             )
-            return cls(user=arrays["user"], seen=seen, targets=targets)
+            return cls(users=users, seen=seen, targets=targets)
+
+
+def _save(path: Path, **arrays: NDArray[Any]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,33 +126,49 @@ class Meta:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExampleSet:
+class ExampleFiles:
+    """The examples, whose files are as long as the log is."""
+
+    folder: Path
+
+    @cached_property
+    def towers(self) -> LineFile[TowerExamples]:
+        """Next watches of the training part."""
+        return LineFile(self.folder / "towers.parquet", TowerExamples)
+
+    @cached_property
+    def ranker(self) -> LineFile[RankerExamples]:
+        """Impressions of the training part."""
+        return LineFile(self.folder / "ranker.parquet", RankerExamples)
+
+    @cached_property
+    def held_out(self) -> LineFile[RankerExamples]:
+        """Impressions after it."""
+        return LineFile(self.folder / "held_out.parquet", RankerExamples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSet(ExampleFiles):
     """All that later stages read of the data."""
 
     meta: Meta
     vocabularies: Vocabularies
     videos: VideoTable
-    users: EncodedUsers
-    towers: TowerExamples
-    ranker: RankerExamples
     queries: Queries
     watched: Pairs
     met: Pairs
     country_watches: dict[str, Floats]  # country to watches of the training part, [videos]
     probes: list[dict[str, Any]]  # {"row": merged user rows, "context": a request's}
 
-    def save(self, folder: Path) -> None:
-        """Write all files."""
+    def save(self) -> None:
+        """Write all files but those of the examples, which their writers write."""
+        folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.users.save(folder / "users.npz")
-        self.towers.save(folder / "towers.npz")
-        self.ranker.save(folder / "ranker.npz")
         self.queries.save(folder / "queries.npz")
         self.watched.save(folder / "watched.npz")
         self.met.save(folder / "met.npz")
-        for name, arrays in (("videos", self.videos.columns()), ("countries", self.country_watches)):
-            with (folder / f"{name}.npz").open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+        _save(folder / "videos.npz", **self.videos.columns())
+        _save(folder / "countries.npz", **self.country_watches)
         for name, value in (
             ("vocabularies", self.vocabularies.to_json()),
             ("probes", self.probes),
@@ -163,12 +185,10 @@ class ExampleSet:
         ):
             table, country_watches = VideoTable.from_columns(dict(videos)), dict(countries)
         return cls(
+            folder=folder,
             meta=Meta(**json.loads((folder / "meta.json").read_text())),
             vocabularies=Vocabularies.from_json(json.loads((folder / "vocabularies.json").read_text())),
             videos=table,
-            users=EncodedUsers.load(folder / "users.npz"),
-            towers=TowerExamples.load(folder / "towers.npz"),
-            ranker=RankerExamples.load(folder / "ranker.npz"),
             queries=Queries.load(folder / "queries.npz"),
             watched=Pairs.load(folder / "watched.npz"),
             met=Pairs.load(folder / "met.npz"),

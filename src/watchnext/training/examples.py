@@ -26,9 +26,17 @@ from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
 from watchnext.training.counters import counter_rows, counters_as_of
-from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples, TowerExamples
+from watchnext.training.example_set import (
+    ExampleFiles,
+    ExampleSet,
+    Meta,
+    Pairs,
+    Queries,
+    RankerExamples,
+    TowerExamples,
+)
 from watchnext.training.labels import NEXT_WATCHES
-from watchnext.training.moments import Encoder, Impressions, encode_moments
+from watchnext.training.moments import Encoded, Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
 from watchnext.training.split import SplitLog, split_log
 from watchnext.training.states import records, user_rows
@@ -57,27 +65,33 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     rows = words.vocabularies.videos
     videos = _video_table(frozen, events.catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
 
-    moments, (learnt_user, shown_user, asked_user) = _moments(events.learnt, events.shown, events.asked)
-    impressions = _impressions(frozen, events.shown, shown_user, rows)
-    is_asked = np.bincount(asked_user, minlength=len(moments)) > 0
-    encoded = encode_moments(Encoder(frozen, words.vocabularies, videos), moments, impressions, is_asked)
-    seen = dict(zip(np.flatnonzero(is_asked).tolist(), encoded.seen, strict=True))
-
-    questions = _questions(events.asked, asked_user, seen, rows)
-    counts = _counts(events, questions)
+    moments, (shown, learnt, asked) = _moments(events.shown, events.learnt, events.asked)
+    shown = shown.assign(row=rows.indices(shown["video_id"]), person=pd.factorize(shown["user_id"])[0])
+    is_asked = np.bincount(asked["moment"], minlength=len(moments)) > 0
+    encoder = Encoder(frozen, words.vocabularies, videos)
+    files = ExampleFiles(folder=folder)
+    questions = []
+    with files.towers.writer() as towers, files.ranker.writer() as ranker, files.held_out.writer() as held_out:
+        for part in encode_moments(encoder, moments, _impressions(frozen, shown), is_asked):
+            towers.write(_tower_examples(_within(learnt, part), part, rows, events.split_ms))
+            impressions = _ranker_examples(_within(shown, part), part)
+            past = impressions.at_ms < events.split_ms
+            ranker.write(impressions.take(past))
+            held_out.write(impressions.take(~past))
+            questions.append(_questions(_within(asked, part), part, rows))
+    queries = _some(Queries.joined(questions))
+    counts = _counts(events, queries)
     ExampleSet(
+        folder=folder,
         meta=Meta(snapshot=snapshot.id, split_ms=events.split_ms, end_ms=snapshot.end_ms, counts=counts),
         vocabularies=words.vocabularies,
         videos=videos,
-        users=encoded.users,
-        towers=_tower_examples(events, learnt_user, rows),
-        ranker=_ranker_examples(events.shown, impressions, encoded.features),
-        queries=questions,
+        queries=queries,
         watched=_pairs(events.watched, rows),
         met=_pairs(events.met, rows),
         country_watches=_country_watches(events.watched, events.profiles, words),
         probes=_probes(frozen, events.watches, snapshot.end_ms),
-    ).save(folder)
+    ).save()
     _log.info("examples_built", **{name.replace(" ", "_").replace("-", "_"): count for name, count in counts.items()})
     return counts
 
@@ -96,12 +110,21 @@ def _words_before_the_split(config: ProfileConfig, snapshot: Snapshot, events: S
     )
 
 
-def _moments(*labels: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[np.int64]]]:
-    """The distinct moments of all labels, and for each set of labels the moment of each."""
+def _moments(*labels: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """The distinct moments of all labels, as they first come; and each set of labels by the number of its `moment`."""
     together = pd.concat([part[MOMENT] for part in labels], ignore_index=True)
     code = together.groupby(MOMENT, sort=False).ngroup().to_numpy(np.int64)
     ends = np.cumsum([len(part) for part in labels])[:-1]
-    return together.drop_duplicates(ignore_index=True), np.split(code, ends)
+    numbered = [part.assign(moment=moment) for part, moment in zip(labels, np.split(code, ends), strict=True)]
+    in_order = [part.sort_values("moment", kind="stable", ignore_index=True) for part in numbered]
+    return together.drop_duplicates(ignore_index=True), in_order
+
+
+def _within(labels: pd.DataFrame, part: Encoded) -> pd.DataFrame:
+    """The labels of a part's moments, counted within the part."""
+    first, end = np.searchsorted(labels["moment"], [part.first, part.first + len(part.users)])
+    inside = labels.iloc[first:end]
+    return inside.assign(moment=inside["moment"] - part.first)
 
 
 def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms: int) -> VideoTable:
@@ -117,40 +140,58 @@ def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms:
     )
 
 
-def _impressions(settings: Settings, shown: pd.DataFrame, user: NDArray[np.int64], videos: Vocabulary) -> Impressions:
+def _impressions(settings: Settings, shown: pd.DataFrame) -> Impressions:
     """What was shown at each moment, with the counters that serving had then."""
     at_ms = shown["as_of_ms"].map(lambda as_of_ms: refresh_interval_floor(as_of_ms, settings))
     return Impressions(
-        moment=user,
-        row=videos.indices(shown["video_id"]),
+        moment=shown["moment"].to_numpy(),
+        row=shown["row"].to_numpy(),
         score=shown["score"].to_numpy(),
         sources=shown["sources"].to_numpy(),
         counters=counters_as_of(settings, shown["video_id"], at_ms),
     )
 
 
-def _tower_examples(events: SplitLog, user: NDArray[np.int64], videos: Vocabulary) -> TowerExamples:
-    """The next watches, with their age when the training part ended."""
-    learnt = events.learnt
+def _tower_examples(learnt: pd.DataFrame, part: Encoded, videos: Vocabulary, split_ms: int) -> TowerExamples:
+    """The next watches of a part, with their age when the training part ended."""
     return TowerExamples(
-        user=user,
+        users=part.users.take(learnt["moment"].to_numpy()),
         row=videos.indices(learnt["video_id"]),
-        age_days=((events.split_ms - learnt["now_ms"].to_numpy()) / DAY_MS).astype(np.float32),
+        age_days=((split_ms - learnt["now_ms"].to_numpy()) / DAY_MS).astype(np.float32),
     )
 
 
-def _ranker_examples(shown: pd.DataFrame, impressions: Impressions, features: NDArray[np.float32]) -> RankerExamples:
-    """The impressions of both parts with `features` `[impressions, features]` and what became of them."""
+def _ranker_examples(shown: pd.DataFrame, part: Encoded) -> RankerExamples:
+    """The impressions of a part and what became of them."""
     return RankerExamples(
-        user=impressions.moment,
-        row=impressions.row,
-        features=features,
+        users=part.users.take(shown["moment"].to_numpy()),
+        row=shown["row"].to_numpy(),
+        features=part.features,
         clicked=shown["clicked"].to_numpy(),
         seconds=shown["seconds"].to_numpy(np.float32),
         completed=shown["completed"].to_numpy(),
         at_ms=shown["now_ms"].to_numpy(),
-        person=pd.factorize(shown["user_id"])[0].astype(np.int64),
+        person=shown["person"].to_numpy(),
     )
+
+
+def _questions(asked: pd.DataFrame, part: Encoded, videos: Vocabulary) -> Queries:
+    """The queries of a part with at least one target that the user had not seen."""
+    kept, seen, targets = [], [], []
+    for moment, following in zip(asked["moment"].tolist(), asked["targets"], strict=True):
+        rows = videos.indices(following)
+        new = rows[~np.isin(rows, part.seen[moment])][:NEXT_WATCHES]
+        if len(new):
+            kept.append(moment)
+            seen.append(part.seen[moment])
+            targets.append(new)
+    return Queries(users=part.users.take(np.array(kept, np.int64)), seen=seen, targets=targets)
+
+
+def _some(questions: Queries) -> Queries:
+    if not len(questions.users):
+        raise DataError("no held-out watch is of a video that its user had not seen: replay a longer stretch of events")
+    return questions
 
 
 def _pairs(events: pd.DataFrame, videos: Vocabulary) -> Pairs:
@@ -164,27 +205,10 @@ def _counts(events: SplitLog, questions: Queries) -> dict[str, int]:
         "tower examples": len(events.learnt),
         "impressions": len(events.shown),
         "held-out impressions": len(events.shown) - len(events.past_shown),
-        "queries": len(questions.user),
+        "queries": len(questions.users),
         "users": int(events.watches["user_id"].nunique()),
         "videos": len(events.catalog),
     }
-
-
-def _questions(
-    asked: pd.DataFrame, user: NDArray[np.int64], seen: dict[int, NDArray[np.int32]], videos: Vocabulary
-) -> Queries:
-    """Queries with at least one target that the user had not seen."""
-    kept, seen_rows, targets = [], [], []
-    for moment, following in zip(user.tolist(), asked["targets"], strict=True):
-        rows = videos.indices(following)
-        new = rows[~np.isin(rows, seen[moment])][:NEXT_WATCHES]
-        if len(new):
-            kept.append(moment)
-            seen_rows.append(seen[moment])
-            targets.append(new)
-    if not kept:
-        raise DataError("no held-out watch is of a video that its user had not seen: replay a longer stretch of events")
-    return Queries(user=np.array(kept, np.int64), seen=seen_rows, targets=targets)
 
 
 def _country_watches(watches: pd.DataFrame, profiles: pd.DataFrame, words: Words) -> dict[str, NDArray[np.float32]]:

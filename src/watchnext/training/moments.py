@@ -1,13 +1,15 @@
 """Moments encoded in parallel: rows as of each, the encoded user, and the cross features of the impressions there.
 
 A moment costs about half a millisecond of Python, so parts of the moments go to a process a core; each part is one
-point-in-time join. The results do not depend on how the moments were cut.
+point-in-time join. The results do not depend on how the moments were cut, and come a part at a time: those of all
+moments never lie in memory together.
 """
 
 import dataclasses
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Final
@@ -16,13 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from watchnext.features.batches import UserColumns
 from watchnext.features.cross import cross_features_of_many
-from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import EncodedUser
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.settings import Settings
-from watchnext.training.encoded import EncodedUsers
 from watchnext.training.states import encoded_users, seen_videos
 
 PART: Final = 25_000  # moments; bounds the rows that a process holds
@@ -38,9 +39,11 @@ class Impressions:
     sources: NDArray[np.int32]
     counters: NDArray[np.float32]  # [impressions, 4], as serving would have had them
 
-    def take(self, at: NDArray[np.intp]) -> "Impressions":
-        """The impressions `at`."""
-        return Impressions(*(getattr(self, field.name)[at] for field in dataclasses.fields(self)))
+    def within(self, first: int, end: int) -> "Impressions":
+        """Those of the moments `first` to `end`, counted from `first`; `moment` must rise."""
+        at = slice(*np.searchsorted(self.moment, [first, end]))
+        inside = Impressions(*(getattr(self, field.name)[at] for field in dataclasses.fields(self)))
+        return dataclasses.replace(inside, moment=inside.moment - first)
 
     def features(self, users: Sequence[EncodedUser], videos: VideoTable) -> NDArray[np.float32]:
         """Cross features `[impressions, features]`, `moment` being an index into `users`."""
@@ -53,8 +56,9 @@ class Impressions:
 
 @dataclass(frozen=True)
 class Part:
-    """Some moments with what hangs on them; `Impressions.moment` counts within the part, and rises."""
+    """Some moments with what hangs on them; impressions' moments count within the part."""
 
+    first: int  # its first moment
     moments: pd.DataFrame
     impressions: Impressions
     asked: NDArray[np.bool_]  # [moments]: whether the seen videos are wanted
@@ -62,11 +66,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of a part, or of all."""
+    """What became of a part."""
 
-    users: EncodedUsers
+    first: int  # its first moment
+    users: UserColumns  # [moments]
     features: NDArray[np.float32]  # [impressions, features]
-    seen: list[NDArray[np.int32]]  # rows that each asked moment's user had watched
+    seen: dict[int, NDArray[np.int32]]  # by moment, counted within the part: rows that its user had watched
 
 
 @dataclass(frozen=True)
@@ -81,38 +86,38 @@ class Encoder:
         """Join and encode one part."""
         users = list(encoded_users(self.settings, part.moments, self.vocabularies))
         seen = seen_videos(self.settings, part.moments[part.asked], self.vocabularies.videos)
-        return Encoded(EncodedUsers.of(users), part.impressions.features(users, self.videos), list(seen))
+        return Encoded(
+            first=part.first,
+            users=UserColumns.of(users),
+            features=part.impressions.features(users, self.videos),
+            seen=dict(zip(np.flatnonzero(part.asked).tolist(), seen, strict=True)),
+        )
 
 
 def encode_moments(
     encoder: Encoder, moments: pd.DataFrame, impressions: Impressions, asked: NDArray[np.bool_]
-) -> Encoded:
-    """All moments, on `training.threads` processes (0: one a core); features are in the order of `impressions`."""
-    order = np.argsort(impressions.moment, kind="stable")
-    parts = list(_parts(moments, impressions.take(order), asked))
-    processes = min(encoder.settings.training.threads or os.cpu_count() or 1, len(parts))
+) -> Iterator[Encoded]:
+    """All moments in order, on `training.threads` processes (0: one a core); `impressions` are sorted by moment."""
+    starts = range(0, len(moments), PART)
+    parts = (_part(first, moments, impressions, asked) for first in starts)
+    processes = min(encoder.settings.training.threads or os.cpu_count() or 1, len(starts))
     if processes == 1:
-        done = [encoder.encode(part) for part in parts]
-    else:
-        with ProcessPoolExecutor(processes, get_context("spawn"), _start, (encoder,)) as pool:
-            done = list(pool.map(_encode, parts))
-    features = np.empty((len(order), len(RANKER_FEATURES)), np.float32)
-    features[order] = np.concatenate([part.features for part in done])
-    return Encoded(
-        EncodedUsers.concatenated([part.users for part in done]),
-        features,
-        [rows for part in done for rows in part.seen],
-    )
+        yield from map(encoder.encode, parts)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (encoder,)) as pool:
+        pending: deque[Future[Encoded]] = deque()
+        for part in parts:
+            pending.append(pool.submit(_encode, part))
+            if len(pending) > processes:  # one part waits, so that no process does
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def _parts(moments: pd.DataFrame, impressions: Impressions, asked: NDArray[np.bool_]) -> Iterator[Part]:
-    """Parts of at most `PART` moments; `impressions` are sorted by moment."""
-    for start in range(0, len(moments), PART):
-        end = min(start + PART, len(moments))
-        first, last = np.searchsorted(impressions.moment, [start, end])
-        inside = impressions.take(np.arange(first, last))
-        inside = dataclasses.replace(inside, moment=inside.moment - start)
-        yield Part(moments.iloc[start:end], inside, asked[start:end])
+def _part(first: int, moments: pd.DataFrame, impressions: Impressions, asked: NDArray[np.bool_]) -> Part:
+    """The part of at most `PART` moments that begins with `first`."""
+    end = first + PART
+    return Part(first, moments.iloc[first:end], impressions.within(first, end), asked[first:end])
 
 
 _encoder: Encoder

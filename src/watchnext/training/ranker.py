@@ -8,7 +8,7 @@ The quantiles are fitted on the training part first; the ranker reads nothing th
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from watchnext.errors import DataError
-from watchnext.features.batches import Batch, UserColumns, ranker_batch
+from watchnext.features.batches import Batch, ranker_batch
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
+from watchnext.features.videos import VideoTable
 from watchnext.models.config import RankerConfig, Weighting, profile_config
 from watchnext.models.layers import as_tensors
 from watchnext.models.losses import weighted_logistic
@@ -30,12 +31,10 @@ from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet, RankerExamples
+from watchnext.training.lines import LineFile
 from watchnext.training.loop import Plan, Shuffled, fit, seed_torch
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
-
-ENCODED: Final = 10_000  # users encoded at a time
-SCORED: Final = 8_192  # impressions a forward pass when measuring
 
 
 def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
@@ -51,19 +50,20 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     config = profile_config(settings.profile, settings.training.model_dump())
     seed = settings.training.seed
     device = device_of(settings)
-    past = data.ranker.part(data.ranker.at_ms < data.meta.split_ms)
+    past = data.ranker.read()
     mean_seconds, long_views = float(past.seconds.mean()), float(past.completed.mean())
     if mean_seconds <= 0 or not 0 < long_views < 1:
         raise DataError(
-            f"{len(past.row)} impressions to train on have {mean_seconds} watched seconds on average and a share of "
+            f"{len(past)} impressions to train on have {mean_seconds} watched seconds on average and a share of "
             f"{long_views} long views; wanted some of each: do watches carry the request_id of their impression?"
         )
     quantiles = QuantileNormalizer.fit(past.features, config.quantile_bins)
     seed_torch(seed)
     ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(device)
     ranker.start_at(mean_seconds, long_views)
-    inputs = RankerInputs(data, quantiles)
-    batches = Shuffled(len(past.row), config.batch, seed, lambda chosen: _labelled(inputs, past.part(chosen)))
+    batches = Shuffled(
+        len(past), config.batch, seed, lambda chosen: _labelled(past.take(chosen), data.videos, quantiles)
+    )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
     plan = Plan.of(settings, "ranker", config.epochs, device, folder)
     optimiser = Optimiser(ranker, config.learning_rate)
@@ -71,12 +71,18 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     course = fit(plan, ranker, loss_of, batches, optimiser, checkpoints)
     save_ranker(ranker.cpu(), quantiles, course.curve, folder)
     checkpoints.remove()
-    return {"loss": course.loss, "steps": course.step, "impressions": len(past.row)}
+    return {"loss": course.loss, "steps": course.step, "impressions": len(past)}
 
 
-def _labelled(inputs: "RankerInputs", impressions: RankerExamples) -> Batch:
+def ranker_inputs(impressions: RankerExamples, videos: VideoTable, quantiles: QuantileNormalizer) -> Batch:
+    """The ranker's batch of some impressions, as the handler makes it of candidates."""
+    candidates, continuous = videos.take(impressions.row), quantiles.expand(impressions.features)
+    return ranker_batch(impressions.users, videos, candidates, continuous, np.arange(len(impressions)))
+
+
+def _labelled(impressions: RankerExamples, videos: VideoTable, quantiles: QuantileNormalizer) -> Batch:
     return {
-        **inputs.batch(impressions),
+        **ranker_inputs(impressions, videos, quantiles),
         "clicked": impressions.clicked,
         "seconds": impressions.seconds,
         "completed": impressions.completed.astype(np.float32),
@@ -99,45 +105,15 @@ class RankerLoss:
         return watch_time / self.scale + completed, len(batch["clicked"])
 
 
-class RankerInputs:
-    """The ranker's batches, as the handler makes them of candidates; the users' side is made once."""
-
-    def __init__(self, data: ExampleSet, quantiles: QuantileNormalizer) -> None:
-        self._videos = data.videos
-        self._quantiles = quantiles
-        nothing = np.zeros(0, np.int32)
-        parts = [
-            ranker_batch(
-                UserColumns.of(data.users.take(np.arange(start, min(start + ENCODED, len(data.users))))),
-                data.videos,
-                data.videos.take(nothing),
-                np.zeros((0, 0), np.float32),
-            )
-            for start in range(0, len(data.users), ENCODED)
-        ]
-        names = [name for name, array in parts[0].items() if len(array)]
-        self._users = {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-    def batch(self, impressions: RankerExamples) -> dict[str, NDArray[Any]]:
-        """The batch of some impressions."""
-        users, user_of = np.unique(impressions.user, return_inverse=True)
-        candidates = ranker_batch(
-            UserColumns.of([]),
-            self._videos,
-            self._videos.take(impressions.row),
-            self._quantiles.expand(impressions.features),
-            user_of,
-        )
-        return {**candidates, **{name: array[users] for name, array in self._users.items()}}
-
-
-def expected_seconds(ranker: Ranker, inputs: RankerInputs, impressions: RankerExamples) -> NDArray[np.float32]:
-    """e^logit of each impression."""
+def expected_seconds(
+    ranker: Ranker, quantiles: QuantileNormalizer, videos: VideoTable, impressions: LineFile[RankerExamples]
+) -> NDArray[np.float32]:
+    """e^logit of each impression of a file."""
     parts = [np.zeros(0, np.float32)]
     with torch.inference_mode():
-        for start in range(0, len(impressions.row), SCORED):
-            part = impressions.part(np.arange(start, min(start + SCORED, len(impressions.row))))
-            parts.append(ranker.expected_seconds(as_tensors(inputs.batch(part))).numpy())
+        for columns in impressions.scan():
+            batch = ranker_inputs(RankerExamples.of(columns), videos, quantiles)
+            parts.append(ranker.expected_seconds(as_tensors(batch)).numpy())
     return np.concatenate(parts)
 
 

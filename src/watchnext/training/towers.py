@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from watchnext.features.batches import Batch, UserColumns, tower_batch, video_batch
+from watchnext.features.batches import Batch, tower_batch, video_batch
 from watchnext.features.videos import VideoTable
 from watchnext.models.config import TowerConfig, profile_config
 from watchnext.models.losses import sampled_softmax
@@ -21,7 +21,7 @@ from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.device import device_of
-from watchnext.training.example_set import ExampleSet
+from watchnext.training.example_set import ExampleSet, TowerExamples
 from watchnext.training.loop import Batches, Plan, Shuffled, fit, seed_torch
 from watchnext.training.negatives import Negatives
 from watchnext.training.optimiser import Optimiser
@@ -40,8 +40,9 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     device = device_of(settings)
     seed_torch(seed)
     tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos))).to(device)
-    positives = Shuffled(len(data.towers.row), config.batch, seed, lambda chosen: _positives(data, chosen))
-    negatives = Negatives(data.towers.row, videos=len(data.videos), draws=config.negatives, seed=seed)
+    past = data.towers.read()
+    positives = Shuffled(len(past), config.batch, seed, lambda chosen: _positives(past.take(chosen), data.videos))
+    negatives = Negatives(past.row, videos=len(data.videos), draws=config.negatives, seed=seed)
     batches = WithNegatives(positives, negatives, data.videos)
     plan = Plan.of(settings, "towers", config.tower_epochs, device, folder)
     optimiser = Optimiser(tower, config.learning_rate)
@@ -49,13 +50,11 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, optimiser, checkpoints)
     save_towers(tower.cpu(), course.curve, folder)
     checkpoints.remove()
-    return {"loss": course.loss, "steps": course.step, "examples": len(data.towers.row)}
+    return {"loss": course.loss, "steps": course.step, "examples": len(past)}
 
 
-def _positives(data: ExampleSet, chosen: Any) -> Batch:
-    examples = data.towers.part(chosen)
-    users = UserColumns.of(data.users.take(examples.user))
-    return {**tower_batch(users, data.videos, examples.age_days), "row": examples.row}
+def _positives(examples: TowerExamples, videos: VideoTable) -> Batch:
+    return {**tower_batch(examples.users, videos, examples.age_days), "row": examples.row}
 
 
 @dataclass(frozen=True)
