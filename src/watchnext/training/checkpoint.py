@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from watchnext.clock import DAY_MS, Clock, SystemClock
 from watchnext.errors import DataError
 from watchnext.settings import Settings
+from watchnext.training.distributed import ALONE, Share
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import Course
 
@@ -41,15 +42,20 @@ class Checkpoints:
         optimiser: Optimiser,
         depends_on: Sequence[Any],
         *,
+        share: Share = ALONE,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`depends_on` are JSON values: what changes the weights that come out, beside seed, precision and shapes."""
+        """`depends_on` are JSON values: what changes the weights that come out, beside seed, precision and shapes.
+
+        The first process of a training writes for all.
+        """
         training = settings.training
         shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-        identity = json.dumps([training.seed, training.precision, shapes, *depends_on], sort_keys=True)
+        identity = json.dumps([training.seed, training.precision, share.world, shapes, *depends_on], sort_keys=True)
         self._name = name
         self._model, self._optimiser = model, optimiser
+        self._first = share.first
         self._folder = settings.home / "checkpoints"
         self.path = self._folder / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
         self._every_s = training.checkpoint_minutes * 60
@@ -64,7 +70,8 @@ class Checkpoints:
             DataError: it cannot be read.
         """
         if not self.path.exists():
-            self._tell_of_others()
+            if self._first:
+                self._tell_of_others()
             return Course()
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -79,13 +86,14 @@ class Checkpoints:
 
     def step(self, course: Course) -> None:
         """Write a checkpoint where the last one is old."""
-        if self._every_s and self._monotonic() - self._last_s >= self._every_s:
+        if self._first and self._every_s and self._monotonic() - self._last_s >= self._every_s:
             self._write(course)
             self._last_s = self._monotonic()
 
     def remove(self) -> None:
         """The training is done, and its result is written."""
-        self.path.unlink(missing_ok=True)
+        if self._first:
+            self.path.unlink(missing_ok=True)
 
     def _write(self, course: Course) -> None:
         """Whole or not at all, whenever the process is killed."""

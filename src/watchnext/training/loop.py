@@ -19,6 +19,8 @@ from watchnext.features.batches import Batch
 from watchnext.models.layers import as_tensors
 from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
+from watchnext.training.device import device_of
+from watchnext.training.distributed import ALONE, Share, check_same_step, mean_over_all
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import Course, Progress
 
@@ -43,20 +45,21 @@ class Shuffled:
     """Examples that are in memory, in another order each epoch."""
 
     examples: int
-    batch: int  # examples a step
+    batch: int  # examples a step, of all processes together
     seed: int
     make: Callable[[NDArray[np.int64]], Batch]  # the batch of these examples
+    share: Share = ALONE
 
     @property
     def steps(self) -> int:
-        """The last one holds what is left."""
-        return -(-self.examples // self.batch)
+        """The last one holds what is left, where that is enough for every process."""
+        return self.examples // self.batch + (self.examples % self.batch >= self.share.world)
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch."""
         order = np.random.default_rng((self.seed, number)).permutation(self.examples)
-        for start in range(skip * self.batch, self.examples, self.batch):
-            yield self.make(order[start : start + self.batch])
+        for step in range(skip, self.steps):
+            yield self.make(self.share.of(order[step * self.batch : (step + 1) * self.batch]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +72,20 @@ class Plan:
     device: torch.device
     folder: Path  # of the run
     half: bool = False  # layers compute in bfloat16; weights and losses stay float32
+    share: Share = ALONE
 
     @classmethod
-    def of(cls, settings: Settings, name: str, epochs: int, device: torch.device, folder: Path) -> Self:
+    def of(cls, settings: Settings, name: str, epochs: int, folder: Path, share: Share) -> Self:
         """As the settings say."""
-        training = settings.training
-        half = training.precision == "bfloat16"
-        return cls(name=name, epochs=epochs, seed=training.seed, device=device, folder=folder, half=half)
+        return cls(
+            name=name,
+            epochs=epochs,
+            seed=settings.training.seed,
+            device=device_of(settings),
+            folder=folder,
+            half=settings.training.precision == "bfloat16",
+            share=share,
+        )
 
 
 def fit(
@@ -84,24 +94,27 @@ def fit(
     """Fit `model`, which is on the plan's device, from its checkpoint on if there is one.
 
     Raises:
-        DataError: there are no batches.
+        DataError: there are no batches, or the processes' checkpoints differ.
     """
     if not batches.steps:
         raise DataError(f"no examples came to train the {plan.name} on; wanted at least one: is the log long enough?")
     course = checkpoints.restore()
+    check_same_step(course.step, plan.share, plan.device)
     first, skip = divmod(course.step, batches.steps)
     model.train()
-    with Progress(plan.name, steps=plan.epochs * batches.steps, folder=plan.folder, at=course.step) as progress:
+    folder = plan.folder if plan.share.first else None
+    with Progress(plan.name, steps=plan.epochs * batches.steps, folder=folder, at=course.step) as progress:
         for epoch in range(first, plan.epochs):
             course.epoch_loss = course.epoch_loss if skip else 0.0
             for batch in batches.epoch(epoch, skip):
-                seed_torch(plan.seed, course.step)
+                seed_torch(plan.seed, course.step, plan.share.rank)
                 with torch.autocast(plan.device.type, torch.bfloat16, enabled=plan.half):
-                    loss, examples = loss_of(as_tensors(batch, plan.device))
+                    of_share, examples = loss_of(as_tensors(batch, plan.device))
                 optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                of_share.backward()  # type: ignore[no-untyped-call]
+                loss, examples = mean_over_all(model.parameters(), of_share, examples, plan.share)
                 optimiser.step()
-                progress.step(course, loss.item(), examples)
+                progress.step(course, loss, examples)
                 checkpoints.step(course)
             skip = 0
             progress.epoch(epoch + 1, plan.epochs, course.epoch_loss / batches.steps)

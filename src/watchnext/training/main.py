@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from watchnext.settings import load_settings
+from watchnext.training.distributed import joined
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
 
@@ -23,7 +24,8 @@ class Model(StrEnum):
 def main(model: Model, examples: Path, folder: Path) -> None:
     """Fit a model on what `examples` holds, and write it to `folder`."""
     train = {Model.TOWERS: train_towers, Model.RANKER: train_ranker}[model]
-    train(load_settings(), examples, folder)
+    with joined() as share:
+        train(load_settings(), examples, folder, share)
 
 
 if __name__ == "__main__":

@@ -63,27 +63,34 @@ class Progress:
         name: str,
         *,
         steps: int,
-        folder: Path,
+        folder: Path | None,
         at: int = 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """A training of `steps` steps that goes on after step `at`; `name` is that of its log events."""
+        """A training of `steps` steps that goes on after step `at`; `name` is that of its log events.
+
+        Without a folder it tells nothing: another process of the training does.
+        """
         self._name = name
         self._steps = steps
         self._monotonic = monotonic
         self._started, self._first = monotonic(), at
         self._line_at, self._examples = self._started, 0  # of the last line; examples since
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=at or None)
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=at or None) if folder else None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
     def step(self, course: Course, loss: float, examples: int) -> None:
         """A step of this loss and so many examples is done. Logs where the last line is old."""
-        if course.record(loss):
+        point = course.record(loss)
+        if not self._writer:
+            return
+        if point:
             self._writer.add_scalar("loss", course.loss, course.step)
         self._examples += examples
         now = self._monotonic()
@@ -104,4 +111,5 @@ class Progress:
 
     def epoch(self, number: int, of: int, loss: float) -> None:
         """Epoch `number`, counted from 1, is done with this mean loss."""
-        _log.info(f"{self._name}_epoch", epoch=number, of=of, loss=round(loss, 4))
+        if self._writer:
+            _log.info(f"{self._name}_epoch", epoch=number, of=of, loss=round(loss, 4))

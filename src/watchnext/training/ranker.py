@@ -29,7 +29,7 @@ from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
 from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
-from watchnext.training.device import device_of
+from watchnext.training.distributed import ALONE, Share
 from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.lines import LineFile
 from watchnext.training.loop import Plan, Shuffled, fit, seed_torch
@@ -37,8 +37,16 @@ from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
 
 
-def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
+def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share = ALONE) -> dict[str, float]:
     """Fit quantiles and ranker on the impressions before the split, and write them to `folder`.
+
+    Goes on from a checkpoint of the same.
+
+    Args:
+        settings: their `training`, `profile` and `home`.
+        examples: folder of an `ExampleSet`.
+        folder: where the result goes.
+        share: which process this is, of those that fit the ranker together.
 
     Returns:
         Last logged loss, steps, impressions.
@@ -49,7 +57,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     data = ExampleSet.load(examples)
     config = profile_config(settings.profile, settings.training.model_dump())
     seed = settings.training.seed
-    device = device_of(settings)
+    plan = Plan.of(settings, "ranker", config.epochs, folder, share)
     past = data.ranker.read()
     mean_seconds, long_views = float(past.seconds.mean()), float(past.completed.mean())
     if mean_seconds <= 0 or not 0 < long_views < 1:
@@ -59,17 +67,20 @@ def train_ranker(settings: Settings, examples: Path, folder: Path) -> dict[str, 
         )
     quantiles = QuantileNormalizer.fit(past.features, config.quantile_bins)
     seed_torch(seed)
-    ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(device)
+    ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(
+        plan.device
+    )
     ranker.start_at(mean_seconds, long_views)
     batches = Shuffled(
-        len(past), config.batch, seed, lambda chosen: _labelled(past.take(chosen), data.videos, quantiles)
+        len(past), config.batch, seed, lambda chosen: _labelled(past.take(chosen), data.videos, quantiles), share
     )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
-    plan = Plan.of(settings, "ranker", config.epochs, device, folder)
     optimiser = Optimiser(ranker, config.learning_rate)
-    checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, [config.to_json(), asdict(data.meta)])
+    depends_on = [config.to_json(), asdict(data.meta)]
+    checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, depends_on, share=share)
     course = fit(plan, ranker, loss_of, batches, optimiser, checkpoints)
-    save_ranker(ranker.cpu(), quantiles, course.curve, folder)
+    if share.first:
+        save_ranker(ranker.cpu(), quantiles, course.curve, folder)
     checkpoints.remove()
     return {"loss": course.loss, "steps": course.step, "impressions": len(past)}
 

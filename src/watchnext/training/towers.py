@@ -10,26 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from watchnext.features.batches import Batch, tower_batch, video_batch
+from watchnext.features.batches import Batch, known_rows, tower_batch, video_batch
 from watchnext.features.videos import VideoTable
 from watchnext.models.config import TowerConfig, profile_config
 from watchnext.models.losses import sampled_softmax
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
-from watchnext.training.device import device_of
+from watchnext.training.distributed import ALONE, Share
 from watchnext.training.example_set import ExampleSet, TowerExamples
 from watchnext.training.loop import Batches, Plan, Shuffled, fit, seed_torch
 from watchnext.training.negatives import Negatives
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
+from watchnext.training.warm_start import co_occurrence_vectors
 
 
-def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, float]:
+def train_towers(settings: Settings, examples: Path, folder: Path, share: Share = ALONE) -> dict[str, float]:
     """Fit the towers on the tower examples, and write them to `folder`; goes on from a checkpoint of the same.
+
+    Args:
+        settings: their `training`, `profile` and `home`.
+        examples: folder of an `ExampleSet`.
+        folder: where the result goes.
+        share: which process this is, of those that fit the towers together.
 
     Returns:
         Last logged loss, steps, examples.
@@ -37,24 +45,36 @@ def train_towers(settings: Settings, examples: Path, folder: Path) -> dict[str, 
     data = ExampleSet.load(examples)
     seed = settings.training.seed
     config = profile_config(settings.profile, settings.training.model_dump())
-    device = device_of(settings)
+    plan = Plan.of(settings, "towers", config.tower_epochs, folder, share)
     seed_torch(seed)
-    tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos))).to(device)
+    tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
+    tower.warm_start(_start_of_ids(data, config.embedding_dim))
+    tower.to(plan.device)
     past = data.towers.read()
-    positives = Shuffled(len(past), config.batch, seed, lambda chosen: _positives(past.take(chosen), data.videos))
+    positives = Shuffled(
+        len(past), config.batch, seed, lambda chosen: _positives(past.take(chosen), data.videos), share
+    )
     negatives = Negatives(past.row, videos=len(data.videos), draws=config.negatives, seed=seed)
     batches = WithNegatives(positives, negatives, data.videos)
-    plan = Plan.of(settings, "towers", config.tower_epochs, device, folder)
     optimiser = Optimiser(tower, config.learning_rate)
-    checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)])
+    checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)], share=share)
     course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, optimiser, checkpoints)
-    save_towers(tower.cpu(), course.curve, folder)
+    if share.first:
+        save_towers(tower.cpu(), course.curve, folder)
     checkpoints.remove()
     return {"loss": course.loss, "steps": course.step, "examples": len(past)}
 
 
 def _positives(examples: TowerExamples, videos: VideoTable) -> Batch:
-    return {**tower_batch(examples.users, videos, examples.age_days), "row": examples.row}
+    users = examples.users
+    return {**tower_batch(users, videos, examples.age_days), "row": examples.row, "known": known_rows(users)}
+
+
+def _start_of_ids(data: ExampleSet, width: int) -> Tensor:
+    """Vectors of the embedding ids by who met the videos, `[ids, width]`."""
+    ids = data.videos.embedding
+    vectors = co_occurrence_vectors(data.met.person, ids[data.met.row], ids=int(ids.max()) + 1, width=width)
+    return torch.from_numpy(vectors)
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,13 @@ def tower_loss(tower: TwoTower, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
     vectors = tower.videos(batch)  # (B + S, dim)
     users = tower.user(batch)
     loss = sampled_softmax(
-        users, vectors[:examples], batch["row"], vectors[examples:], batch["negative"], batch["log_q"]
+        users,
+        vectors[:examples],
+        batch["row"],
+        vectors[examples:],
+        batch["negative"],
+        batch["log_q"],
+        batch["known"],
     )
     return loss, examples
 

@@ -9,6 +9,7 @@ from watchnext.errors import DataError
 from watchnext.settings import Settings, Training
 from watchnext.training import progress
 from watchnext.training.checkpoint import Checkpoints
+from watchnext.training.distributed import ALONE
 from watchnext.training.loop import Plan, Shuffled, fit
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import EVERY_S, Course, Progress
@@ -114,7 +115,7 @@ class Dot(nn.Module):
 def test_layers_compute_in_the_precision_of_the_settings_and_weights_stay_whole(tmp_path, precision):
     model = Dot()
     settings = Settings(home=tmp_path, training=Training(precision=precision))
-    plan, optimiser = Plan.of(settings, "dot", 1, torch.device("cpu"), tmp_path), Optimiser(model, 0.1)
+    plan, optimiser = Plan.of(settings, "dot", 1, tmp_path, ALONE), Optimiser(model, 0.1)
     fit(plan, model, model, BATCHES, optimiser, Checkpoints(settings, "dot", model, optimiser, []))
     assert model.seen == {getattr(torch, precision)}
     assert model.layer.weight.dtype == torch.float32
