@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from watchnext.features.batches import BAGS, UserColumns
 from watchnext.features.spec import HISTORY, RANKER_FEATURES
 
-GROUP: Final = 2_048  # lines of a row group at most
+GROUP: Final = 8_192  # lines of a row group at most
 FEATURES: Final = "features"
 
 Arrays = dict[str, NDArray[Any]]
@@ -83,6 +83,13 @@ class LineFile(Generic[Kind]):
     def column(self, name: str) -> NDArray[Any]:
         """One column of all lines, in memory."""
         return _arrays(pq.read_table(self.path, columns=[name]))[name]
+
+    def counts(self, name: str, size: int) -> NDArray[np.int64]:
+        """How often each number below `size` is in a column of row numbers, `[size]`."""
+        counts = np.zeros(size, np.int64)
+        for part in self.scan(name):
+            counts += np.bincount(part[name], minlength=size)
+        return counts
 
     def scan(self, *names: str, order: Iterable[int] | None = None) -> Iterator[Arrays]:
         """The columns `names`, or all, a row group at a time: those of `order`, or all."""

@@ -16,9 +16,9 @@ _STREAM: Final = 1  # NumPy pads a seed with zeros: without it, the first step w
 class Negatives:
     """Draws for each step of a training; the same step gives the same videos."""
 
-    def __init__(self, rows: NDArray[np.int32], *, videos: int, draws: int, seed: int) -> None:
-        """`draws` videos a step, after the training watches `rows` of a table of `videos` rows."""
-        probabilities = negative_probabilities(rows, videos)
+    def __init__(self, watches: NDArray[np.int64], *, draws: int, seed: int) -> None:
+        """`draws` videos a step, after the training watches of each row, `[videos]`."""
+        probabilities = negative_probabilities(watches)
         self._cumulative = np.cumsum(probabilities)
         self._cumulative /= self._cumulative[-1]  # ends at 1, which no uniform number reaches
         self._log_q = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)).astype(np.float32)
@@ -33,8 +33,8 @@ class Negatives:
         return rows, self._log_q[rows]
 
 
-def negative_probabilities(rows: NDArray[np.int32], videos: int) -> NDArray[np.float64]:
+def negative_probabilities(watches: NDArray[np.int64]) -> NDArray[np.float64]:
     """The probability with which one draw gives each row, `[videos]`; row 0, the unknown video, is never drawn."""
-    weights = np.power(np.bincount(rows, minlength=videos) + 1.0, SMOOTHING, dtype=np.float64)
+    weights = np.power(watches + 1.0, SMOOTHING, dtype=np.float64)
     weights[0] = 0
     return np.asarray(weights / weights.sum())

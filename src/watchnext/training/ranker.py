@@ -8,7 +8,7 @@ The quantiles are fitted on the training part first; the ranker reads nothing th
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import safetensors.numpy
@@ -32,9 +32,12 @@ from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.distributed import ALONE, Share
 from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.lines import LineFile
-from watchnext.training.loop import Plan, Shuffled, fit, seed_torch
+from watchnext.training.loader import Streamed
+from watchnext.training.loop import Plan, fit, seed_torch
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
+
+QUANTILES_OF: Final = 500_000  # impressions that the quantiles are fitted on, however many there are
 
 
 def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share = ALONE) -> dict[str, float]:
@@ -58,21 +61,20 @@ def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share 
     config = profile_config(settings.profile, settings.training.model_dump())
     seed = settings.training.seed
     plan = Plan.of(settings, "ranker", config.epochs, folder, share)
-    past = data.ranker.read()
-    mean_seconds, long_views = float(past.seconds.mean()), float(past.completed.mean())
+    mean_seconds, long_views = _means(data.ranker)
     if mean_seconds <= 0 or not 0 < long_views < 1:
         raise DataError(
-            f"{len(past)} impressions to train on have {mean_seconds} watched seconds on average and a share of "
+            f"{len(data.ranker)} impressions to train on have {mean_seconds} watched seconds on average and a share of "
             f"{long_views} long views; wanted some of each: do watches carry the request_id of their impression?"
         )
-    quantiles = QuantileNormalizer.fit(past.features, config.quantile_bins)
+    quantiles = QuantileNormalizer.fit(_some_features(data.ranker, seed), config.quantile_bins)
     seed_torch(seed)
     ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(
         plan.device
     )
     ranker.start_at(mean_seconds, long_views)
-    batches = Shuffled(
-        len(past), config.batch, seed, lambda chosen: _labelled(past.take(chosen), data.videos, quantiles), share
+    batches = Streamed(
+        data.ranker, config.batch, seed, lambda examples: labelled(examples, data.videos, quantiles), share
     )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
     optimiser = Optimiser(ranker, config.learning_rate)
@@ -82,7 +84,23 @@ def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share 
     if share.first:
         save_ranker(ranker.cpu(), quantiles, course.curve, folder)
     checkpoints.remove()
-    return {"loss": course.loss, "steps": course.step, "impressions": len(past)}
+    return {"loss": course.loss, "steps": course.step, "impressions": len(data.ranker)}
+
+
+def _means(past: LineFile[RankerExamples]) -> tuple[float, float]:
+    """Watched seconds and long views of an impression; 0 without any."""
+    sums = np.zeros(2)
+    for part in past.scan("seconds", "completed"):
+        sums += [part["seconds"].sum(dtype=np.float64), part["completed"].sum()]
+    seconds, completed = (sums / max(len(past), 1)).tolist()
+    return seconds, completed
+
+
+def _some_features(past: LineFile[RankerExamples], seed: int) -> NDArray[np.float32]:
+    """Features of about `QUANTILES_OF` impressions, or of all, `[impressions, features]`."""
+    generator, share = np.random.default_rng(seed), QUANTILES_OF / len(past)
+    parts = (part["features"] for part in past.scan("features"))
+    return np.concatenate([part[generator.random(len(part)) < share] for part in parts])
 
 
 def ranker_inputs(impressions: RankerExamples, videos: VideoTable, quantiles: QuantileNormalizer) -> Batch:
@@ -91,7 +109,8 @@ def ranker_inputs(impressions: RankerExamples, videos: VideoTable, quantiles: Qu
     return ranker_batch(impressions.users, videos, candidates, continuous, np.arange(len(impressions)))
 
 
-def _labelled(impressions: RankerExamples, videos: VideoTable, quantiles: QuantileNormalizer) -> Batch:
+def labelled(impressions: RankerExamples, videos: VideoTable, quantiles: QuantileNormalizer) -> Batch:
+    """The same with the labels of each."""
     return {
         **ranker_inputs(impressions, videos, quantiles),
         "clicked": impressions.clicked,

@@ -23,7 +23,8 @@ from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.distributed import ALONE, Share
 from watchnext.training.example_set import ExampleSet, TowerExamples
-from watchnext.training.loop import Batches, Plan, Shuffled, fit, seed_torch
+from watchnext.training.loader import Streamed
+from watchnext.training.loop import Batches, Plan, fit, seed_torch
 from watchnext.training.negatives import Negatives
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
@@ -50,11 +51,9 @@ def train_towers(settings: Settings, examples: Path, folder: Path, share: Share 
     tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
     tower.warm_start(_start_of_ids(data, config.embedding_dim))
     tower.to(plan.device)
-    past = data.towers.read()
-    positives = Shuffled(
-        len(past), config.batch, seed, lambda chosen: _positives(past.take(chosen), data.videos), share
-    )
-    negatives = Negatives(past.row, videos=len(data.videos), draws=config.negatives, seed=seed)
+    positives = Streamed(data.towers, config.batch, seed, lambda examples: tower_inputs(examples, data.videos), share)
+    watches = data.towers.counts("row", size=len(data.videos))
+    negatives = Negatives(watches, draws=config.negatives, seed=seed)
     batches = WithNegatives(positives, negatives, data.videos)
     optimiser = Optimiser(tower, config.learning_rate)
     checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)], share=share)
@@ -62,10 +61,11 @@ def train_towers(settings: Settings, examples: Path, folder: Path, share: Share 
     if share.first:
         save_towers(tower.cpu(), course.curve, folder)
     checkpoints.remove()
-    return {"loss": course.loss, "steps": course.step, "examples": len(past)}
+    return {"loss": course.loss, "steps": course.step, "examples": len(data.towers)}
 
 
-def _positives(examples: TowerExamples, videos: VideoTable) -> Batch:
+def tower_inputs(examples: TowerExamples, videos: VideoTable) -> Batch:
+    """The user tower's batch of some examples, with the watched `row` of each and the rows that are no negatives."""
     users = examples.users
     return {**tower_batch(users, videos, examples.age_days), "row": examples.row, "known": known_rows(users)}
 

@@ -1,5 +1,7 @@
-"""Tower examples written by hand: as many as asked for, each told apart by its row and its user."""
+"""Tower examples written by hand: as many as asked for, each told apart by its row, which its user's hour repeats."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,12 @@ from watchnext.training.example_set import TowerExamples
 from watchnext.training.lines import LineFile
 
 
-def tower_examples(rows: list[int], watched: tuple[str, ...] = ("film", "song")) -> TowerExamples:
+def tower_examples(rows: Sequence[int]) -> TowerExamples:
     """Next watches of these rows, a day older each."""
+    row = np.array(rows, np.int32)
+    users = UserColumns.of([encoded(("film", "song"))]).take(np.zeros(len(row), np.int64))
     return TowerExamples(
-        users=UserColumns.of([encoded(watched)] * len(rows)),
-        row=np.array(rows, np.int32),
-        age_days=np.arange(len(rows), dtype=np.float32),
+        users=dataclasses.replace(users, hour=row % 24), row=row, age_days=np.arange(len(row), dtype=np.float32)
     )
 
 
