@@ -7,7 +7,7 @@ environment.
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from watchnext.errors import ConfigError
+from watchnext.features.spec import HISTORY
 from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
 
 Profile = Literal["tiny", "small", "full"]
@@ -90,6 +91,9 @@ class Training(Section):
     ranker: list[int] = Field([], description="hidden layers of the ranker")
     negatives: int = Field(0, ge=0, description="sampled negatives a batch")
     pooling: Literal["average", "sum", "max", "attention"] = "average"
+    windows: list[Annotated[int, Field(ge=1, le=HISTORY)]] = Field(
+        [], description="the last so many watches, each pooled on its own"
+    )
     ranking_weight: Literal["expected", "paper"] = "expected"
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")

@@ -78,7 +78,7 @@ def tower_batch(users: UserColumns, videos: VideoTable, example_age_days: NDArra
     for at, column in enumerate(columns):  # in the order of TOWER_FEATURES
         continuous[:, at] = column
     return {
-        "history": videos.embedding[users.history],
+        "history": videos.embedding[_newest_first(users.history)],
         **_history_content(users.history, videos),
         "shown": videos.embedding[users.shown],
         "search_tokens": users.search_tokens,
@@ -157,6 +157,15 @@ def _history_content(history: NDArray[np.int32], videos: VideoTable) -> Batch:
         "history_channels": videos.channel[history],
         "history_topics": topics.reshape(len(history), HISTORY * topics.shape[1]),
     }
+
+
+def _newest_first(bags: Ints) -> Ints:
+    """Each bag `[bags, HISTORY]` turned round, its zeros still at the end."""
+    lengths = HISTORY - (bags != 0)[:, ::-1].argmax(axis=1)  # of an empty bag: any, its entries are zeros
+    from_end = lengths[:, None] - 1 - np.arange(HISTORY)
+    turned: Ints = np.take_along_axis(bags, np.maximum(from_end, 0), axis=1)
+    turned[from_end < 0] = 0
+    return turned
 
 
 def _padded(bags: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -50,7 +50,8 @@ class ModelConfig:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
-        return cls(**{**value, "sizes": Sizes(**value["sizes"]), "hidden": tuple(value["hidden"])})
+        lists = {name: tuple(given) for name, given in value.items() if isinstance(given, (list, tuple))}
+        return cls(**{**value, **lists, "sizes": Sizes(**value["sizes"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class TowerConfig(ModelConfig):
 
     embedding_dim: int = 64  # of user and video vectors
     pooling: Pooling = "average"
+    windows: tuple[int, ...] = (50,)  # the last so many watches, each pooled on its own
     id_dropout: float = 0.1  # share of training videos without their id part, so that the content part stands alone
 
 
@@ -86,11 +88,18 @@ class ProfileConfig:
     cap_per_user: int  # examples of a user
     learning_rate: float
     pooling: Pooling = "average"
+    windows: tuple[int, ...] = (50,)
     ranking_weight: Weighting = "expected"
 
     def tower_config(self, sizes: Sizes) -> TowerConfig:
         """The towers over vocabularies of `sizes`."""
-        return TowerConfig(sizes=sizes, embedding_dim=self.embedding_dim, hidden=self.tower, pooling=self.pooling)
+        return TowerConfig(
+            sizes=sizes,
+            embedding_dim=self.embedding_dim,
+            hidden=self.tower,
+            pooling=self.pooling,
+            windows=self.windows,
+        )
 
     def ranker_config(self, sizes: Sizes, continuous: int) -> RankerConfig:
         """The ranker over vocabularies of `sizes` and `continuous` features."""

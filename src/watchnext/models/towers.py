@@ -4,7 +4,8 @@ Paper, section 3: averaged embeddings of watches and search tokens beside demogr
 ReLU tower. Ours adds a video tower: the id embedding, which the history shares, plus a content part from channel,
 topics, language and length. A video without an id (cold or rare) is its content part alone. Beside what was watched it
 reads what was shown, whose id embeddings are the same (docs/adr/0032). And ours lets both averages past the ReLU tower,
-by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022).
+by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022). Where order tells
+more than the bag, the last few watches are pooled once more (`TowerConfig.windows`).
 """
 
 import torch
@@ -36,22 +37,22 @@ class TwoTower(nn.Module):
         self.history_bag = Bag(dim, config.pooling)
         self.shown_bag = Bag(dim, config.pooling)
         self.token_bag = Bag(self.token_embedding.embedding_dim, config.pooling)
-        videos = 2 * width_of(self.video_embedding)
+        videos = (len(config.windows) + 1) * width_of(self.video_embedding)
         bags = videos + width_of(self.channel_embedding, self.topic_embedding, self.token_embedding)
         inputs = bags + width_of(self.context_embeddings) + len(TOWER_FEATURES)
         self.user_tower = relu_stack(inputs, config.hidden)
         self.user_vector = nn.Linear(config.hidden[-1] if config.hidden else inputs, dim)
-        self.history_gain = nn.Parameter(torch.tensor(BAG_GAIN))
+        self.history_gain = nn.Parameter(torch.full((len(config.windows),), BAG_GAIN / len(config.windows)))
         self.shown_gain = nn.Parameter(torch.tensor(BAG_GAIN))
         content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
         self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
 
     def user(self, batch: dict[str, Tensor]) -> Tensor:
         """User vectors `[users, dim]` of a `tower_batch`."""
-        history = self.history_bag(self.video_embedding, batch["history"])
+        windows = [self.history_bag(self.video_embedding, batch["history"][:, :size]) for size in self.config.windows]
         shown = self.shown_bag(self.video_embedding, batch["shown"])
         parts = [
-            history,
+            *windows,
             shown,
             pool(self.channel_embedding, batch["history_channels"]),
             pool(self.topic_embedding, batch["history_topics"]),
@@ -60,7 +61,8 @@ class TwoTower(nn.Module):
             batch["continuous"],
         ]
         learnt = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
-        vector: Tensor = learnt + self.history_gain * history + self.shown_gain * shown
+        history = torch.einsum("w,wbd->bd", self.history_gain, torch.stack(windows))
+        vector: Tensor = learnt + history + self.shown_gain * shown
         return vector
 
     def warm_start(self, vectors: Tensor) -> None:

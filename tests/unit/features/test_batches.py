@@ -25,7 +25,7 @@ def columns(*users):
 def test_the_tower_reads_embedding_ids_of_watched_videos():
     batch = tower_batch(columns(encoded(["film", "song", "news"]), encoded([])), video_table())
     assert batch["history"].shape == (2, spec.HISTORY)
-    assert batch["history"][0, :4].tolist() == [2, 1, 0, 0]  # news has no embedding
+    assert batch["history"][0, :4].tolist() == [0, 1, 2, 0]  # newest first; news has no embedding
     assert not batch["history"][1].any()
     assert batch["history_channels"][0, :4].tolist() == [1, 2, 0, 0]
     assert sorted(batch["history_topics"][0][batch["history_topics"][0] > 0].tolist()) == [1, 2, 2, 3]

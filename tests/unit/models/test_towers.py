@@ -31,6 +31,17 @@ def test_the_averaged_history_goes_past_the_relu_tower_by_the_gain():
         assert torch.equal(model.user(nobody), of_nobody)
 
 
+def test_a_window_pools_the_last_watches_alone():
+    model = towers(windows=(50, 1))
+    with torch.no_grad():
+        before = [model.user(user_inputs(encoded(history))) for history in (["film", "song"], ["song", "film"])]
+        model.history_gain[1] += 2.0  # of the last watch
+        after = [model.user(user_inputs(encoded(history))) for history in (["film", "song"], ["song", "film"])]
+        film, song = model.video_embedding.weight[2], model.video_embedding.weight[1]
+    assert torch.allclose(after[0] - before[0], 2 * song, atol=1e-5)
+    assert torch.allclose(after[1] - before[1], 2 * film, atol=1e-5)
+
+
 def test_a_cold_video_is_its_content_part_alone():
     model = towers()
     vectors, content = model.videos(video_inputs()), model.content(video_inputs())
