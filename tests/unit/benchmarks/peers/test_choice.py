@@ -1,0 +1,44 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.choice import Record, answer_like, best_of, grid, try_all
+
+CURVES = {"a": [0.1, 0.4, 0.3, 0.4, 0.9], "b": [0.2, 0.3, 0.5]}
+
+
+def answers(parameters: dict[str, Any]) -> Iterator[float]:
+    yield from CURVES[parameters["curve"]]
+
+
+def test_the_best_answer_is_chosen_and_a_curve_that_no_longer_rises_is_left() -> None:
+    trials = try_all(grid(curve=["a", "b"]), answers, lambda answer: answer)
+    tried = [(trial.parameters["curve"], trial.answer, trial.value) for trial in trials]
+
+    # After 0.4 two answers were no better, so 0.9 is never reached.
+    assert tried == [("a", 0, 0.1), ("a", 1, 0.4), ("a", 2, 0.3), ("a", 3, 0.4), ("b", 0, 0.2), ("b", 1, 0.3),
+                     ("b", 2, 0.5)]  # fmt: skip
+    chosen = best_of(trials)
+    assert (chosen.parameters, chosen.answer) == ({"curve": "b"}, 2)
+    assert answer_like(chosen, answers)[0] == 0.5
+
+
+def test_of_equals_the_first_is_chosen() -> None:
+    trials = try_all(grid(curve=["a"]), answers, lambda answer: round(answer))
+
+    assert best_of(trials).answer == 0
+
+
+def test_a_record_is_current_until_the_data_or_the_parameters_change(tmp_path: Path) -> None:
+    trials = try_all(grid(curve=["b"]), answers, lambda answer: answer)
+    record = Record.of(tmp_path, "peer", ["numpy"], ["data", trials[0].parameters])
+    assert not record.current
+    record.write(["numpy"], "recall@50", trials, {1: 0.2})
+
+    assert record.current
+    assert not Record.of(tmp_path, "peer", ["numpy"], ["other data", trials[0].parameters]).current
+    said = json.loads((tmp_path / "peer.json").read_text())
+    assert said["chosen"]["value"] == 0.5
+    assert said["chosen by"] == "recall@50 on the validation data"
+    assert [trial["value"] for trial in said["tried"]] == [0.2, 0.3, 0.5]
