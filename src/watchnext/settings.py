@@ -94,6 +94,9 @@ class Training(Section):
     windows: list[Annotated[int, Field(ge=1, le=HISTORY)]] = Field(
         [], description="the last so many watches, each pooled on its own"
     )
+    learning_rate: float = Field(0, ge=0, description="of the ranker")
+    tower_learning_rate: float = Field(0, ge=0, description="of the towers' layers")
+    tower_id_rate: float = Field(0, ge=0, description="learning rate of the towers' ids (row-wise Adagrad)")
     ranking_weight: Literal["expected", "paper"] = "expected"
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")

@@ -86,7 +86,9 @@ class ProfileConfig:
     batch: int
     negatives: int  # sampled a batch, the same for all its examples
     cap_per_user: int  # examples of a user
-    learning_rate: float
+    learning_rate: float  # of the ranker
+    tower_learning_rate: float  # of the towers' layers
+    tower_id_rate: float  # of the towers' big embeddings, which start at what is known of them (`training.warm_start`)
     pooling: Pooling = "average"
     windows: tuple[int, ...] = (50,)
     ranking_weight: Weighting = "expected"
@@ -124,6 +126,8 @@ PROFILES = {
         negatives=128,
         cap_per_user=20,
         learning_rate=0.01,
+        tower_learning_rate=0.01,
+        tower_id_rate=0.2,
     ),
     "small": ProfileConfig(
         embedding_dim=64,
@@ -133,11 +137,13 @@ PROFILES = {
         top_tokens=50_000,
         quantile_bins=256,
         epochs=5,
-        tower_epochs=8,
+        tower_epochs=6,
         batch=512,
         negatives=1_000,
         cap_per_user=40,
         learning_rate=0.002,
+        tower_learning_rate=0.001,
+        tower_id_rate=0.005,
     ),
     "full": ProfileConfig(
         embedding_dim=256,
@@ -152,6 +158,8 @@ PROFILES = {
         negatives=5_000,
         cap_per_user=100,
         learning_rate=0.001,
+        tower_learning_rate=0.001,
+        tower_id_rate=0.005,
     ),
 }
 

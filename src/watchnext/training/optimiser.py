@@ -49,14 +49,15 @@ class RowWiseAdagrad(torch.optim.Optimizer):
 class Optimiser:
     """The two rules over one model, as one."""
 
-    def __init__(self, model: nn.Module, learning_rate: float) -> None:
+    def __init__(self, model: nn.Module, learning_rate: float, row_rate: float | None = None) -> None:
+        """`row_rate` of the big embeddings is `ROW_RATE` times that of the rest, unless told."""
         tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding) and part.sparse}
         parameters = list(model.parameters())
         big = [parameter for parameter in parameters if id(parameter) in tables]
         rest = [parameter for parameter in parameters if id(parameter) not in tables]
         self._rules: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=learning_rate, fused=True)]
         if big:
-            self._rules.append(RowWiseAdagrad(big, lr=learning_rate * ROW_RATE))
+            self._rules.append(RowWiseAdagrad(big, lr=learning_rate * ROW_RATE if row_rate is None else row_rate))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

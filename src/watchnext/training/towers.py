@@ -55,7 +55,7 @@ def train_towers(settings: Settings, examples: Path, folder: Path, share: Share 
     watches = data.towers.counts("row", size=len(data.videos))
     negatives = Negatives(watches, draws=config.negatives, seed=seed)
     batches = WithNegatives(positives, negatives, data.videos)
-    optimiser = Optimiser(tower, config.learning_rate)
+    optimiser = Optimiser(tower, config.tower_learning_rate, config.tower_id_rate)
     checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)], share=share)
     course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, optimiser, checkpoints)
     if share.first:

@@ -98,16 +98,17 @@ def test_a_big_table_costs_one_float_an_id_beside_its_weights():
     assert floats == SPARSE_ROWS + 2 * rest
 
 
-def test_each_weight_is_moved_by_its_rule():
+@pytest.mark.parametrize(("told", "rate"), [(None, 0.01 * ROW_RATE), (0.03, 0.03)])
+def test_each_weight_is_moved_by_its_rule(told, rate):
     torch.manual_seed(2)
     model = Model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    trained(model, Optimiser(model, learning_rate=0.01), range(1, 2))
+    trained(model, Optimiser(model, learning_rate=0.01, row_rate=told), range(1, 2))
     moved = {name: (value - before[name]).abs() for name, value in model.state_dict().items()}
     looked_up = moved["big.weight"].sum(dim=1).nonzero().squeeze(1).tolist()
     assert looked_up == [1, 2, 499]
     root_mean_squares = moved["big.weight"][looked_up].square().mean(dim=1).sqrt()
-    torch.testing.assert_close(root_mean_squares, torch.full((3,), 0.01 * ROW_RATE), rtol=1e-4, atol=0)  # the first
+    torch.testing.assert_close(root_mean_squares, torch.full((3,), rate), rtol=1e-4, atol=0)  # the first
     torch.testing.assert_close(moved["layer.bias"], torch.tensor([0.01]), rtol=1e-3, atol=0)  # step of each rule
 
 
