@@ -1,0 +1,134 @@
+"""`watchnext bench quality`: our towers beside the peers on the same split files, with the same seeds.
+
+Splits, lists and records stay in `<home>/bench/<data>`; what is there of the same files, parameters and code is not
+made again, so that a run which was cut off goes on. The report goes to `benchmarks/reports`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers.environment import ROOT, run_peers
+from benchmarks.quality import contender
+from benchmarks.quality.contender import Contender
+from benchmarks.quality.figures import Line, lines_of, read_lists
+from benchmarks.quality.report import Report
+from benchmarks.quality.split_files import DESCRIPTION, read_split
+from benchmarks.quality.splits import KUAIRAND, MOVIELENS, TEST_CUT_MS, VALID_CUT_MS, kuairand_split, movielens_split
+from benchmarks.report import report
+from benchmarks.rounds import Verdict
+from watchnext.cli.output import note, say
+from watchnext.data.fetch import ML_1M, fetch_movielens
+from watchnext.errors import WatchnextError
+from watchnext.settings import Settings, load_settings
+
+REPORTS: Final = ROOT / "benchmarks" / "reports"
+PEERS: Final = "benchmarks.peers.retrieval"
+SUBJECT: Final = "towers"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set of the bench: how it is split, who of ours answers, and what must come out."""
+
+    title: str
+    measure: str
+    contenders: tuple[Contender, ...]
+    bars: dict[str, float]  # by contender, in `measure`
+    find: Callable[[Settings], Path]
+    split: Callable[[Path, Path, Path], None]  # the data's folder, validation, test
+
+
+def _split_kuairand(folder: Path, valid: Path, test: Path) -> None:
+    kuairand_split(folder, valid, VALID_CUT_MS, TEST_CUT_MS)
+    kuairand_split(folder, test)
+
+
+def _split_movielens(folder: Path, valid: Path, test: Path) -> None:
+    movielens_split(folder, valid, held_back=1)
+    movielens_split(folder, test)
+
+
+DATA: Final = {
+    KUAIRAND: Data(
+        title="Retrieval on the KuaiRand-Pure slice: new long views from 28 April on",
+        measure="recall@50",
+        contenders=contender.KUAIRAND,
+        bars={"towers": 0.34},
+        find=lambda settings: settings.shared / "data" / "kuairand-pure",
+        split=_split_kuairand,
+    ),
+    MOVIELENS: Data(
+        title="Retrieval on MovieLens-1M: each user's last watch",
+        measure="hit_rate@50",
+        contenders=contender.MOVIELENS,
+        bars={"towers": 0.53, "towers-attention": 0.57},
+        find=lambda settings: fetch_movielens(settings, ML_1M),
+        split=_split_movielens,
+    ),
+}
+
+
+def run(name: str, path: Path | None, settings: Settings) -> tuple[Report, Path]:
+    """Splits, lists of everybody, figures; the report is written, and where."""
+    data = DATA[name]
+    home = settings.home.absolute() / "bench" / name
+    valid, test, lists = home / "valid", home / "test", home / "lists"
+    if not (test / DESCRIPTION).is_file():
+        note(f"{name}: the splits are written")
+        data.split(path or data.find(settings), valid, test)
+    lists.mkdir(parents=True, exist_ok=True)
+    for one in data.contenders:
+        note(f"{name}: {one.name}")
+        one.run(valid, test, lists)
+    note(f"{name}: the peers")
+    run_peers(PEERS, ["--valid", valid, "--test", test, "--out", lists], settings.home)
+    lines = lines_of(read_split(test), read_lists(lists), SUBJECT, data.measure)
+    made = Report(
+        title=data.title,
+        command=f"watchnext bench quality --data {name}",
+        split=json.loads((test / DESCRIPTION).read_text()),
+        measure=data.measure,
+        lines=lines,
+        records={line.name: json.loads((lists / f"{line.name}.json").read_text()) for line in lines},
+        verdicts=verdicts_of(data, lines),
+    )
+    return made, made.write(REPORTS)
+
+
+def verdicts_of(data: Data, lines: list[Line]) -> list[Verdict]:
+    """Each of ours against its bar, and the towers against the best peer."""
+    ours = {one.name for one in data.contenders}
+    by_name = {line.name: line for line in lines}
+    verdicts = [
+        Verdict(f"{name} {data.measure}", by_name[name].values[data.measure], f">= {bar}")
+        for name, bar in data.bars.items()
+    ]
+    peers = [line for line in lines if line.name not in ours]
+    best = max(peers, key=lambda line: line.values[data.measure])
+    gap = by_name[SUBJECT].values[data.measure] - best.values[data.measure]
+    assert best.difference is not None
+    raw = {"95 % from": f"{best.difference.low:+.4f}", "to": f"{best.difference.high:+.4f}"}
+    return [*verdicts, Verdict(f"towers over the best peer, {best.name}", gap, ">= 0", raw)]
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", choices=list(DATA), required=True)
+    options.add_argument("--path", type=Path, help="folder of the data; else it is looked for or fetched")
+    options.add_argument("--json", action="store_true")
+    asked = options.parse_args()
+    try:
+        made, written = run(asked.data, asked.path, load_settings())
+    except WatchnextError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    return report(made.verdicts, {"report": str(written.relative_to(ROOT))}, as_json=asked.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Our towers as a contender like the peers: parameters chosen on the validation split, three seeds, the same files."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+import watchnext
+from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best_of, grid, try_all
+from benchmarks.peers.lists import Rows
+from benchmarks.quality import ours
+from benchmarks.quality.split_files import DESCRIPTION, Split, lists_of, read_split
+from watchnext.evaluation.retrieval import hits_of
+from watchnext.settings import Settings, Training
+
+PROFILE: Final = "small"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Our towers; a combination of `grid` is settings of `training`."""
+
+    name: str
+    grid: tuple[Parameters, ...]
+    measure: str  # that chooses: "recall" or "hit_rate", at 50
+    seeds: tuple[int, ...] = SEEDS
+
+    def run(self, valid: Path, test: Path, out: Path) -> None:
+        """Write lists and record to `out`, where those of the same splits, grid and source code are not there."""
+        files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
+        record = Record.of(out, self.name, (), [files, self.grid, self.seeds, source_hash()])
+        if record.current:
+            return
+        known, asked = read_split(valid), read_split(test)
+        targets = lists_of(known.queries["targets"])
+        trials = try_all(
+            self.grid,
+            lambda parameters: _answer(known, parameters, SEEDS[0]),
+            lambda ranked: float(getattr(hits_of(ranked, targets), self.measure)(50).mean()),
+        )
+        seconds = {}
+        for seed in self.seeds:
+            ranked, seconds[seed] = answer_like(best_of(trials), partial(_answer, asked, seed=seed))
+            np.savez_compressed(out / f"{self.name}-seed{seed}.npz", ranked=ranked)
+        record.write((), f"{self.measure}@50", trials, seconds)
+
+
+def source_hash() -> str:
+    """Of what the towers' lists depend on: a change of it trains them anew."""
+    digest = hashlib.sha256()
+    for room in ("features", "models", "training"):
+        for path in sorted((Path(watchnext.__file__).parent / room).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    digest.update(Path(ours.__file__).read_bytes())
+    return digest.hexdigest()
+
+
+def _answer(split: Split, parameters: Parameters, seed: int) -> Iterator[Rows]:
+    """One answer: epochs are a parameter."""
+    with TemporaryDirectory() as scratch:
+        training = Training(**parameters, seed=seed, threads=1)
+        settings = Settings(home=Path(scratch), profile=PROFILE, training=training)
+        yield ours.towers_lists(settings, split, Path(scratch))
+
+
+KUAIRAND: Final = (
+    Contender(
+        "towers",
+        grid(
+            embedding_dim=[64, 128],
+            tower=[[256]],
+            tower_learning_rate=[0.001],
+            tower_id_rate=[0.005],
+            tower_epochs=[4, 6],
+            negatives=[4_000],
+        ),
+        "recall",
+    ),
+)
+_MOVIELENS_GRID: Final = {
+    "embedding_dim": [64],
+    "windows": [[50, 5, 1]],
+    "tower_learning_rate": [0.002],
+    "tower_id_rate": [0.04],
+    "tower_epochs": [8],
+}
+MOVIELENS: Final = (
+    Contender("towers", grid(**_MOVIELENS_GRID), "hit_rate"),
+    Contender("towers-attention", grid(**_MOVIELENS_GRID, pooling=["attention"]), "hit_rate"),
+)

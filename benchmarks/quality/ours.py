@@ -1,0 +1,206 @@
+"""Our towers on a split: its files as an example set, the product's own training, ranked lists as the peers write them.
+
+The towers read what the product's would have at that moment: the last watches and the last videos shown, hour, and what
+a profile says. What is derived, the untimed history, is history and part of the start of the ids, and no label.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.quality.split_files import DEPTH, Split, lists_of
+from watchnext.clock import DAY_MS, HOUR_MS
+from watchnext.data.records import fraction_of
+from watchnext.evaluation.baselines import top_rows
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
+from watchnext.features.spec import HISTORY
+from watchnext.features.videos import VideoTable
+from watchnext.features.vocabulary import Vocabularies
+from watchnext.models.config import ProfileConfig, profile_config
+from watchnext.models.layers import as_tensors
+from watchnext.settings import Settings
+from watchnext.training.example_set import ExampleFiles, ExampleSet, Meta, Pairs, Queries, TowerExamples
+from watchnext.training.towers import load_towers, train_towers
+from watchnext.training.vocabularies import fit_words
+
+AT_ONCE: Final = 512  # queries; bounds the scores in memory
+LABELS_FROM: Final = 2  # a user's first watch has no history to tell it by
+
+
+def towers_lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
+    """Train the towers on `split` in `folder`, and answer its queries: `[queries, DEPTH]` rows of the split."""
+    examples = folder / "examples"
+    write_examples(settings, split, examples)
+    train_towers(settings, examples, folder / "towers")
+    return answers(ExampleSet.load(examples), folder / "towers", split)
+
+
+def answers(data: ExampleSet, towers: Path, split: Split) -> NDArray[np.int32]:
+    """Exact inner products of every query with every video, without what the user has seen."""
+    tower = load_towers(towers)
+    of_split = _split_rows(data, split)
+    with torch.inference_mode():
+        vectors = tower.videos(as_tensors(video_batch(data.videos))).numpy()
+    found = []
+    for start in range(0, len(data.queries.users), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        batch = tower_batch(data.queries.users.take(part), data.videos)
+        with torch.inference_mode():
+            asked = tower.user(as_tensors(batch)).numpy()
+        found.append(top_rows(asked @ vectors.T, data.queries.seen[part], DEPTH))
+    return of_split[np.concatenate(found)]
+
+
+def write_examples(settings: Settings, split: Split, folder: Path) -> None:
+    """The split as an example set: next watches of the training part, capped a user, and the split's queries."""
+    config = profile_config(settings.profile, settings.training.model_dump())
+    log = TrainingLog(split)
+    words = log.words(config)
+    rows = np.concatenate([[0], words.vocabularies.videos.indices(log.video_ids)]).astype(np.int32)
+    labels = log.labels(config.cap_per_user)
+    examples = TowerExamples(
+        users=log.users(labels["user"].to_numpy(), labels["at_ms"].to_numpy(), words.vocabularies, rows),
+        row=rows[labels["video"]],
+        age_days=((log.end_ms - labels["at_ms"].to_numpy()) / DAY_MS).astype(np.float32),
+    )
+    with ExampleFiles(folder=folder).towers.writer() as towers:
+        towers.write(examples)
+    asked = split.queries["user"].to_numpy()
+    ExampleSet(
+        folder=folder,
+        meta=Meta(snapshot=split.name, split_ms=log.end_ms, end_ms=log.end_ms, counts={"tower examples": len(labels)}),
+        vocabularies=words.vocabularies,
+        videos=VideoTable.build(log.catalog(), {}, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms),
+        queries=Queries(
+            users=log.users(asked, log.asked_ms(asked), words.vocabularies, rows),
+            seen=[rows[seen] for seen in lists_of(split.queries["seen"])],
+            targets=[rows[targets] for targets in lists_of(split.queries["targets"])],
+        ),
+        watched=Pairs(person=log.watched["user"].to_numpy(), row=rows[log.watched["video"]]),
+        met=Pairs(person=log.met["user"].to_numpy(), row=rows[log.met["video"]]),
+        country_watches={},
+        probes=[],
+    ).save()
+
+
+class TrainingLog:
+    """What a split lets a contender read, by user."""
+
+    def __init__(self, split: Split) -> None:
+        self._videos = split.tables["videos"].to_pandas()
+        self._users = split.tables["users"].to_pandas()
+        self.watched = split.interactions.to_pandas()
+        shown = split.tables.get("exposures")
+        self.met = self.watched if shown is None else shown.to_pandas()
+        self._watches = _by_user(self.watched)
+        self._shown = {} if shown is None else _by_user(self.met)
+        self._cut_ms = split.cut_ms
+        self.end_ms = split.cut_ms or int(self.watched["at_ms"].max()) + 1
+
+    @property
+    def video_ids(self) -> list[str]:
+        """Of the split's rows 1 to N."""
+        return list(self._videos["video_id"])
+
+    def words(self, config: ProfileConfig) -> Any:
+        """The vocabularies, of the training part."""
+        ids = np.array(["", *self.video_ids], dtype=object)
+        context = {"country": "", "device": "", "surface": ""}
+        watches = pd.DataFrame({"video_id": ids[self.watched["video"]]}).assign(**context)
+        profiles = self._users.assign(country="", device="")
+        nothing = pd.DataFrame({"query": [], "video_id": []})
+        return fit_words(
+            config,
+            catalog=self._videos.assign(language=""),
+            profiles=profiles if "gender" in profiles else profiles.assign(gender=""),
+            watches=watches,
+            clicked=nothing,
+            impressions=watches,
+            searches=nothing,
+        )
+
+    def catalog(self) -> dict[str, dict[str, Any]]:
+        """Columns of a catalogue row by video id."""
+        return {
+            video.video_id: {
+                "channel_id": video.channel_id,
+                "topics": list(video.topics),
+                "language": "",
+                "uploaded_at": video.uploaded_ms,
+                "video_seconds": video.seconds,
+                "title": "",
+                "restricted_countries": [],
+            }
+            for video in self._videos.itertuples()
+        }
+
+    def labels(self, per_user: int) -> pd.DataFrame:
+        """Watches with a time of their own and something before them; at most `per_user` a user, drawn by a hash."""
+        nth = self.watched.groupby("user").cumcount()
+        kept = self.watched[~self.watched["derived"] & (nth >= LABELS_FROM - 1)]
+        draw = [fraction_of("cap", f"{one.user}-{one.at_ms}-{one.video}") for one in kept.itertuples()]
+        drawn = kept.iloc[np.argsort(draw, kind="stable")]
+        return drawn.groupby("user", sort=False).head(per_user).sort_index().reset_index(drop=True)
+
+    def asked_ms(self, users: NDArray[np.int32]) -> NDArray[np.int64]:
+        """When each of these is asked: at the cut, or just after the last watch."""
+        if self._cut_ms is not None:
+            return np.full(len(users), self._cut_ms)
+        return np.array([self._watches[user][1][-1] + 1 for user in users.tolist()])
+
+    def users(
+        self, users: NDArray[np.int32], at_ms: NDArray[np.int64], vocabularies: Vocabularies, rows: NDArray[np.int32]
+    ) -> UserColumns:
+        """Each user as of just before a time; `rows` are the video table's of the split's."""
+        people = self._users.iloc[users]
+        nothing = np.zeros(len(users), np.int32)
+        told = "gender" in people
+        return UserColumns(
+            history=rows[_bags(self._watches, users, at_ms)],
+            shown=rows[_bags(self._shown, users, at_ms)],
+            search_tokens=np.zeros((len(users), HISTORY), np.int32),
+            query_tokens=np.zeros((len(users), HISTORY), np.int32),
+            country=nothing,
+            device=nothing,
+            gender=vocabularies.genders.indices(people["gender"]) if told else nothing,
+            surface=nothing,
+            seed=nothing,
+            logged_in=nothing,
+            hour=(at_ms // HOUR_MS % 24).astype(np.int32),
+            age=people["age"].to_numpy(np.float32) if told else np.full(len(users), -1, np.float32),
+        )
+
+
+def _by_user(events: pd.DataFrame) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Videos and times of each user, in order."""
+    users = events["user"].to_numpy()
+    order = np.argsort(users, kind="stable")
+    ends = np.flatnonzero(np.diff(users[order])) + 1
+    videos, times = (np.split(events[name].to_numpy(np.int64)[order], ends) for name in ("video", "at_ms"))
+    return dict(zip(users[order][np.concatenate([[0], ends])].tolist(), zip(videos, times, strict=True), strict=True))
+
+
+def _bags(
+    events: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+    users: NDArray[np.int32],
+    at_ms: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The last `HISTORY` videos of each user before a time, old to new, zeros at the end."""
+    bags = np.zeros((len(users), HISTORY), np.int64)
+    for line, (user, at) in enumerate(zip(users.tolist(), at_ms.tolist(), strict=True)):
+        if user in events:
+            videos, times = events[user]
+            end = int(np.searchsorted(times, at))
+            taken = videos[max(end - HISTORY, 0) : end]
+            bags[line, : len(taken)] = taken
+    return bags
+
+
+def _split_rows(data: ExampleSet, split: Split) -> NDArray[np.int32]:
+    """The split's row of each row of the video table."""
+    at = {video_id: row for row, video_id in enumerate(split.tables["videos"]["video_id"].to_pylist(), start=1)}
+    return np.array([at.get(video_id, 0) for video_id in data.videos.video_ids], np.int32)

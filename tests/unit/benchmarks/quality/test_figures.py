@@ -1,0 +1,103 @@
+"""Figures of ranked lists, by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from benchmarks.quality.__main__ import DATA, verdicts_of
+from benchmarks.quality.figures import lines_of, read_lists
+from benchmarks.quality.report import Report
+from benchmarks.quality.split_files import SCHEMAS, Split
+
+QUERIES = [
+    {"user": 4, "history": [], "seen": [], "targets": [1, 2]},
+    {"user": 7, "history": [], "seen": [], "targets": [3]},
+]
+WATCHED = [{"user": 0, "video": video, "at_ms": 0, "derived": False} for video in (1, 1, 2, 3)]
+
+
+def split() -> Split:
+    tables = {
+        "videos": pa.table({"row": [1, 2, 3, 4]}),
+        "interactions": pa.Table.from_pylist(WATCHED, SCHEMAS["interactions"]),
+        "queries": pa.Table.from_pylist(QUERIES, SCHEMAS["queries"]),
+    }
+    return Split("hand", "kuairand", "none", None, None, tables)
+
+
+def lists(*rows: list[int]) -> np.ndarray:
+    padded = np.zeros((len(rows), 200), np.int32)
+    for at, row in enumerate(rows):
+        padded[at, : len(row)] = row
+    return padded
+
+
+BOTH = {
+    "towers": [lists([1, 2], [3]), lists([1, 4], [3])],  # recall 1 and 1, then 1/2 and 1
+    "peer": [lists([4, 2], [4])],  # recall 1/2 and 0
+}
+
+
+def test_a_line_is_the_mean_over_seeds_and_queries() -> None:
+    best, peer = lines_of(split(), BOTH, "towers", "recall@50")
+
+    assert (best.name, best.seeds, best.difference) == ("towers", 2, None)
+    assert best.values["recall@50"] == pytest.approx((1 + 0.75) / 2)
+    assert best.spread["recall@50"] == pytest.approx(0.25)
+    assert best.values["hit_rate@50"] == 1
+    assert best.values["coverage@50"] == pytest.approx(3 / 4)  # videos 1, 2, 3 of four; then 1, 3, 4
+    assert peer.values["recall@50"] == pytest.approx(0.25)
+    assert peer.difference is not None
+    assert peer.difference.value == pytest.approx(0.875 - 0.25)
+
+
+def test_the_bars_are_those_of_the_data_and_the_best_peer() -> None:
+    lines = lines_of(split(), BOTH, "towers", "recall@50")
+    bar, over = verdicts_of(DATA["kuairand"], lines)
+
+    assert (bar.name, bar.value, bar.outcome) == ("towers recall@50", pytest.approx(0.875), "met")
+    assert (over.name, over.value) == ("towers over the best peer, peer", pytest.approx(0.625))
+
+
+def test_lists_are_read_by_contender(tmp_path: Path) -> None:
+    for name, of_seeds in BOTH.items():
+        for seed, ranked in enumerate(of_seeds):
+            np.savez(tmp_path / f"{name}-x-seed{seed}.npz", ranked=ranked)
+
+    found = read_lists(tmp_path)
+
+    assert {name: len(of_seeds) for name, of_seeds in found.items()} == {"towers-x": 2, "peer-x": 1}
+    assert found["peer-x"][0].tolist() == BOTH["peer"][0].tolist()
+
+
+def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
+    lines = lines_of(split(), BOTH, "towers", "recall@50")
+    chosen = {"parameters": {"width": 8}, "answer": 1, "value": 0.5}
+    record = {"chosen": chosen, "packages": {"rectools": "1.0"}, "seconds": {"1": 3.0, "2": 5.0}}
+    report = Report(
+        title="By hand",
+        command="watchnext bench quality --data hand",
+        split={
+            "data": "hand",
+            "rule": "A rule.",
+            "videos": 4,
+            "counts": {"queries": 2, "interactions": 4},
+            "files": {"queries.parquet": "abc"},
+        },
+        measure="recall@50",
+        lines=lines,
+        records={"towers": record | {"packages": {}}, "peer": record},
+        verdicts=verdicts_of(DATA["kuairand"], lines),
+    )
+
+    text = report.write(tmp_path).read_text()
+
+    assert "| towers | 2 | 0.8750 ± 0.1250 |" in text
+    assert "| peer | 1 | 0.2500 |" in text
+    assert "| towers recall@50 | 0.8750 | >= 0.34 | met |" in text
+    assert '| peer | `{"width": 8}` | 2 | 0.5000 | 4 | rectools 1.0 |' in text
+    page = (tmp_path / "hand.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert "| peer | 1 | 0.2500 |" in page
