@@ -37,7 +37,7 @@ PEERS: Final = {
     "popular": Peer(rectools.popular, ("rectools",), grid(days=[0, 14, 7, 3, 2])),
     "popular-last-day": Peer(rectools.popular, ("rectools",), grid(days=[1])),
     "item-knn": Peer(
-        rectools.item_knn, ("rectools", "pm-implicit"), grid(neighbours=[20, 100, 500], last=[[20, 5, 0]])
+        rectools.item_knn, ("rectools", "pm-implicit"), grid(neighbours=[100, 500, 5_000], last=[[20, 5, 0]])
     ),
     "ease": Peer(rectools.ease, ("rectools",), grid(regularization=[200, 1_000], last=[[20, 5, 0]])),
     "ials": Peer(
