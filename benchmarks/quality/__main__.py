@@ -102,13 +102,12 @@ def run(name: str, path: Path | None, settings: Settings) -> tuple[Report, Path]
 
 def verdicts_of(data: Data, lines: list[Line]) -> list[Verdict]:
     """Each of ours against its bar, and the towers against the best peer."""
-    ours = {one.name for one in data.contenders}
     by_name = {line.name: line for line in lines}
     verdicts = [
         Verdict(f"{name} {data.measure}", by_name[name].values[data.measure], f">= {bar}")
         for name, bar in data.bars.items()
     ]
-    peers = [line for line in lines if line.name not in ours]
+    peers = [line for line in lines if line.name not in data.bars]
     best = max(peers, key=lambda line: line.values[data.measure])
     gap = by_name[SUBJECT].values[data.measure] - best.values[data.measure]
     assert best.difference is not None

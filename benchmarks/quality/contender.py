@@ -1,10 +1,13 @@
-"""Our towers as a contender like the peers: parameters chosen on the validation split, three seeds, the same files."""
+"""Contenders out of this repository, run like the peers: chosen on the validation split, seeds, the same files.
+
+Our towers; and the pipeline gate's item-item cosine over all that was met, shown or watched, since the peers know
+watches alone and what was shown tells much.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -16,17 +19,20 @@ from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best
 from benchmarks.peers.lists import Rows
 from benchmarks.quality import ours
 from benchmarks.quality.split_files import DESCRIPTION, Split, lists_of, read_split
+from watchnext.evaluation.baselines import ItemCosine
 from watchnext.evaluation.retrieval import hits_of
 from watchnext.settings import Settings, Training
+from watchnext.training.example_set import ExampleSet
 
 PROFILE: Final = "small"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Our towers; a combination of `grid` is settings of `training`."""
+    """`answer` gives ranked lists, `[queries, DEPTH]`, to a split, parameters and a seed."""
 
     name: str
+    answer: Callable[[Split, Parameters, int], Rows]
     grid: tuple[Parameters, ...]
     measure: str  # that chooses: "recall" or "hit_rate", at 50
     seeds: tuple[int, ...] = SEEDS
@@ -41,12 +47,14 @@ class Contender:
         targets = lists_of(known.queries["targets"])
         trials = try_all(
             self.grid,
-            lambda parameters: _answer(known, parameters, SEEDS[0]),
+            lambda parameters: iter([self.answer(known, parameters, SEEDS[0])]),
             lambda ranked: float(getattr(hits_of(ranked, targets), self.measure)(50).mean()),
         )
         seconds = {}
         for seed in self.seeds:
-            ranked, seconds[seed] = answer_like(best_of(trials), partial(_answer, asked, seed=seed))
+            ranked, seconds[seed] = answer_like(
+                best_of(trials), lambda parameters, seed=seed: iter([self.answer(asked, parameters, seed)])
+            )
             np.savez_compressed(out / f"{self.name}-seed{seed}.npz", ranked=ranked)
         record.write((), f"{self.measure}@50", trials, seconds)
 
@@ -61,17 +69,29 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def _answer(split: Split, parameters: Parameters, seed: int) -> Iterator[Rows]:
-    """One answer: epochs are a parameter."""
+def towers(split: Split, parameters: Parameters, seed: int) -> Rows:
+    """Ours; `parameters` are settings of `training`."""
     with TemporaryDirectory() as scratch:
         training = Training(**parameters, seed=seed, threads=1)
         settings = Settings(home=Path(scratch), profile=PROFILE, training=training)
-        yield ours.towers_lists(settings, split, Path(scratch))
+        return ours.towers_lists(settings, split, Path(scratch))
+
+
+def item_cosine(split: Split, parameters: Parameters, seed: int) -> Rows:
+    """Cosine between the sets of users who met two videos, summed over the last of the query's `bag`."""
+    with TemporaryDirectory() as scratch:
+        ours.write_examples(Settings(home=Path(scratch), profile=PROFILE), split, Path(scratch))
+        data = ExampleSet.load(Path(scratch))
+    fitted = ItemCosine.fit(data.met.person, data.met.row, videos=len(data.videos) - 1)
+    bags = [bag[bag > 0] for bag in getattr(data.queries.users, parameters["bag"])]
+    return ours.ranked(data, split, lambda part: fitted.scores(bags[part]))
 
 
 KUAIRAND: Final = (
+    Contender("item-cosine-met", item_cosine, grid(bag=["history", "shown"]), "recall", SEEDS[:1]),
     Contender(
         "towers",
+        towers,
         grid(
             embedding_dim=[64, 128],
             tower=[[256]],
@@ -91,6 +111,6 @@ _MOVIELENS_GRID: Final = {
     "tower_epochs": [8],
 }
 MOVIELENS: Final = (
-    Contender("towers", grid(**_MOVIELENS_GRID), "hit_rate"),
-    Contender("towers-attention", grid(**_MOVIELENS_GRID, pooling=["attention"]), "hit_rate"),
+    Contender("towers", towers, grid(**_MOVIELENS_GRID), "hit_rate"),
+    Contender("towers-attention", towers, grid(**_MOVIELENS_GRID, pooling=["attention"]), "hit_rate"),
 )

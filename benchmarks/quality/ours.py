@@ -4,6 +4,7 @@ The towers read what the product's would have at that moment: the last watches a
 a profile says. What is derived, the untimed history, is history and part of the start of the ids, and no label.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,17 +43,25 @@ def towers_lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.i
 def answers(data: ExampleSet, towers: Path, split: Split) -> NDArray[np.int32]:
     """Exact inner products of every query with every video, without what the user has seen."""
     tower = load_towers(towers)
-    of_split = _split_rows(data, split)
     with torch.inference_mode():
         vectors = tower.videos(as_tensors(video_batch(data.videos))).numpy()
+
+    def scores(part: slice) -> NDArray[np.float32]:
+        batch = tower_batch(data.queries.users.take(part), data.videos)
+        with torch.inference_mode():
+            asked: NDArray[np.float32] = tower.user(as_tensors(batch)).numpy()
+        return asked @ vectors.T
+
+    return ranked(data, split, scores)
+
+
+def ranked(data: ExampleSet, split: Split, scores: Callable[[slice], NDArray[np.floating]]) -> NDArray[np.int32]:
+    """The best `DEPTH` rows of the split a query, by `scores` `[queries of a part, videos]`, without what was seen."""
     found = []
     for start in range(0, len(data.queries.users), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        batch = tower_batch(data.queries.users.take(part), data.videos)
-        with torch.inference_mode():
-            asked = tower.user(as_tensors(batch)).numpy()
-        found.append(top_rows(asked @ vectors.T, data.queries.seen[part], DEPTH))
-    return of_split[np.concatenate(found)]
+        found.append(top_rows(scores(part), data.queries.seen[part], DEPTH))
+    return _split_rows(data, split)[np.concatenate(found)]
 
 
 def write_examples(settings: Settings, split: Split, folder: Path) -> None:
