@@ -11,7 +11,6 @@ from typing import Protocol, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from watchnext.errors import DataError
@@ -28,7 +27,7 @@ Loss = Callable[[dict[str, Tensor]], tuple[Tensor, int]]  # of a batch: mean ove
 
 
 class Batches(Protocol):
-    """Where batches come from: memory, or files that are read as the training goes."""
+    """Where batches come from; `loader.Streamed` reads them as the training goes."""
 
     @property
     def steps(self) -> int:
@@ -38,28 +37,6 @@ class Batches(Protocol):
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, counted from 0, from batch `skip` on; the same whenever it is asked."""
         ...
-
-
-@dataclass(frozen=True)
-class Shuffled:
-    """Examples that are in memory, in another order each epoch."""
-
-    examples: int
-    batch: int  # examples a step, of all processes together
-    seed: int
-    make: Callable[[NDArray[np.int64]], Batch]  # the batch of these examples
-    share: Share = ALONE
-
-    @property
-    def steps(self) -> int:
-        """The last one holds what is left, where that is enough for every process."""
-        return self.examples // self.batch + (self.examples % self.batch >= self.share.world)
-
-    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch."""
-        order = np.random.default_rng((self.seed, number)).permutation(self.examples)
-        for step in range(skip, self.steps):
-            yield self.make(self.share.of(order[step * self.batch : (step + 1) * self.batch]))
 
 
 @dataclass(frozen=True, kw_only=True)

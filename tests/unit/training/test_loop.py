@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -10,26 +13,9 @@ from watchnext.settings import Settings, Training
 from watchnext.training import progress
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.distributed import ALONE
-from watchnext.training.loop import Plan, Shuffled, fit
+from watchnext.training.loop import Plan, fit
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import EVERY_S, Course, Progress
-
-BATCHES = Shuffled(10, batch=4, seed=3, make=lambda chosen: {"at": chosen})
-
-
-def batches_of(epoch: int, skip: int = 0) -> list[list[int]]:
-    return [batch["at"].tolist() for batch in BATCHES.epoch(epoch, skip)]
-
-
-def test_an_epoch_has_every_example_once_in_an_order_of_its_own():
-    assert BATCHES.steps == 3
-    assert [len(batch) for batch in batches_of(0)] == [4, 4, 2]
-    assert sorted(at for batch in batches_of(0) for at in batch) == list(range(10))
-    assert batches_of(1) != batches_of(0)
-
-
-def test_an_epoch_can_be_entered_in_its_middle():
-    assert batches_of(1, skip=2) == batches_of(1)[2:]
 
 
 def test_lines_tell_examples_a_second_and_the_time_left_but_not_each_step(tmp_path):
@@ -51,6 +37,23 @@ def test_lines_tell_examples_a_second_and_the_time_left_but_not_each_step(tmp_pa
     assert lines == [wanted]
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers below `examples`, four a step, mixed anew each epoch."""
+
+    examples: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return -(-self.examples // 4)
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        order = np.random.default_rng((self.seed, number)).permutation(self.examples)
+        for step in range(skip, self.steps):
+            yield {"at": order[4 * step : 4 * step + 4]}
+
+
 class Noisy(nn.Module):
     """Learns one number, with dropout."""
 
@@ -67,9 +70,8 @@ def fitted(folder, seed: int, examples: int = 10) -> tuple[float, list[tuple[int
     model = Noisy()
     optimiser = Optimiser(model, 0.1)
     plan = Plan(name="noisy", epochs=4, seed=seed, device=torch.device("cpu"), folder=folder)
-    batches = Shuffled(examples, 4, seed, lambda chosen: {"at": chosen})
     checkpoints = Checkpoints(Settings(home=folder), "noisy", model, optimiser, [])
-    course = fit(plan, model, model, batches, optimiser, checkpoints)
+    course = fit(plan, model, model, Numbers(examples, seed), optimiser, checkpoints)
     return model.weight.item(), course.curve
 
 
@@ -116,6 +118,6 @@ def test_layers_compute_in_the_precision_of_the_settings_and_weights_stay_whole(
     model = Dot()
     settings = Settings(home=tmp_path, training=Training(precision=precision))
     plan, optimiser = Plan.of(settings, "dot", 1, tmp_path, ALONE), Optimiser(model, 0.1)
-    fit(plan, model, model, BATCHES, optimiser, Checkpoints(settings, "dot", model, optimiser, []))
+    fit(plan, model, model, Numbers(10, seed=3), optimiser, Checkpoints(settings, "dot", model, optimiser, []))
     assert model.seen == {getattr(torch, precision)}
     assert model.layer.weight.dtype == torch.float32
