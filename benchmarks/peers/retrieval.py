@@ -43,7 +43,7 @@ PEERS: Final = {
     "ials": Peer(
         rectools.ials,
         ("rectools", "pm-implicit"),
-        grid(factors=[64], alpha=[1, 10], regularization=[1, 10], iterations=[15]),
+        grid(factors=[64], alpha=[1, 10, 40], regularization=[1, 30], iterations=[15]),
         SEEDS,
     ),
     "lightfm": Peer(
