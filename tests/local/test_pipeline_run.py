@@ -128,9 +128,17 @@ def test_a_folder_named_docker_on_the_path_does_no_harm(settings, monkeypatch, t
 
 
 def test_towers_that_find_less_than_item_cosine_are_refused_and_nothing_is_published(settings, monkeypatch):
-    """One step of training, and no gate but the one of recall."""
-    untrained = {"epochs": 1, "tower_epochs": 1, "batch": 100_000, "gate_recall_factor": 1.0, "gate_min_auc": 0.0}
-    settings = settings.model_copy(update={"training": TRAINING.model_copy(update=untrained)})
+    """One step of training, so long that it loses what the ids start at, and no gate but the one of recall."""
+    lost = {
+        "epochs": 1,
+        "tower_epochs": 1,
+        "batch": 100_000,
+        "tower_learning_rate": 10.0,
+        "tower_id_rate": 100.0,
+        "gate_recall_factor": 1.0,
+        "gate_min_auc": 0.0,
+    }
+    settings = settings.model_copy(update={"training": TRAINING.model_copy(update=lost)})
     with pytest.raises(GateError) as refused:
         run(Pipeline.TRAIN, settings, monkeypatch)
     [artifacts] = (settings.home / "pipelines").glob("*/evaluate")

@@ -44,7 +44,7 @@ class LastWatchTower(torch.nn.Module):
     def user(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         history = batch["history"][0]
         watched = history[history > 0]
-        return self.vectors[watched[-1].long()][None] if len(watched) else torch.ones(1, 2)
+        return self.vectors[watched[0].long()][None] if len(watched) else torch.ones(1, 2)
 
 
 def bundle() -> Bundle:
