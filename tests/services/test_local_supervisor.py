@@ -69,6 +69,11 @@ def pending_signals(pid: int) -> set[int]:
     return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether SIGSTOP has reached a process: until then it still takes other signals."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
 def wait_until_gone(settings: Settings) -> None:
     deadline = time.monotonic() + 30
     while found := living(settings):
@@ -151,6 +156,7 @@ def test_a_second_ctrl_c_leaves_no_orphan_either(settings: Settings):
         wait_for(lambda: milvus_file.exists())
         milvus = process_of(settings, "milvus")
         os.kill(milvus.pid, signal.SIGSTOP)  # neither ready nor gone at its stop signal
+        wait_for(lambda: is_stopped(milvus.pid))
         starter.send_signal(signal.SIGINT)
         wait_for(lambda: signal.SIGINT in pending_signals(milvus.pid))
         assert living(settings) == {"kafka", "valkey", "milvus"}
