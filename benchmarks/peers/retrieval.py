@@ -6,28 +6,21 @@ whose splits, grid and packages are those of the JSON that is there is not run a
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from benchmarks.peers import rectools_peers as rectools
-from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best_of, grid, try_all
-from benchmarks.peers.lists import Rows
+from benchmarks.peers.choice import SEEDS, Parameters, grid
+from benchmarks.peers.contest import Lists, compete
 from benchmarks.peers.youtube_dnn import youtube_dnn
-from benchmarks.quality.split_files import DESCRIPTION, Split, lists_of, read_split
-from watchnext.evaluation.retrieval import hits_of
 
 
 @dataclass(frozen=True)
 class Peer:
     """A contender; `lists` yields ranked lists: one, or one after each so many epochs."""
 
-    lists: Callable[[Split, Parameters, int], Iterator[Rows]]
+    lists: Lists
     packages: tuple[str, ...]
     grid: tuple[Parameters, ...]
     seeds: tuple[int, ...] = SEEDS[:1]
@@ -90,27 +83,6 @@ PEERS: Final = {
 }
 
 
-def run(name: str, valid: Path, test: Path, out: Path) -> None:
-    """Write the lists and the record of one peer, where they are not there."""
-    peer = PEERS[name]
-    files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
-    record = Record.of(out, name, peer.packages, [files, peer.grid, peer.seeds])
-    if record.current:
-        return
-    known, asked = read_split(valid), read_split(test)
-    targets = lists_of(known.queries["targets"])
-    trials = try_all(
-        peer.grid,
-        lambda parameters: peer.lists(known, parameters, SEEDS[0]),
-        lambda ranked: float(hits_of(ranked, targets).recall(50).mean()),
-    )
-    seconds = {}
-    for seed in peer.seeds:
-        ranked, seconds[seed] = answer_like(best_of(trials), partial(peer.lists, asked, seed=seed))
-        np.savez_compressed(out / f"{name}-seed{seed}.npz", ranked=ranked)
-    record.write(peer.packages, "recall@50", trials, seconds)
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     for folder in ("valid", "test", "out"):
@@ -119,7 +91,17 @@ def main() -> None:
     asked = options.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.peers:
-        run(name, asked.valid, asked.test, asked.out)
+        peer = PEERS[name]
+        compete(
+            name,
+            peer.lists,
+            peer.grid,
+            peer.seeds,
+            valid=asked.valid,
+            test=asked.test,
+            out=asked.out,
+            packages=peer.packages,
+        )
 
 
 if __name__ == "__main__":

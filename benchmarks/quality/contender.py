@@ -5,22 +5,19 @@ watches alone and what was shown tells much.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
-
 import watchnext
-from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best_of, grid, try_all
+from benchmarks.peers.choice import SEEDS, Parameters, grid
+from benchmarks.peers.contest import compete
 from benchmarks.peers.lists import Rows
 from benchmarks.quality import ours
-from benchmarks.quality.split_files import DESCRIPTION, Split, lists_of, read_split
+from benchmarks.quality.split_files import Split
 from watchnext.evaluation.baselines import ItemCosine
-from watchnext.evaluation.retrieval import hits_of
 from watchnext.settings import Settings, Training
 from watchnext.training.example_set import ExampleSet
 
@@ -39,24 +36,17 @@ class Contender:
 
     def run(self, valid: Path, test: Path, out: Path) -> None:
         """Write lists and record to `out`, where those of the same splits, grid and source code are not there."""
-        files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
-        record = Record.of(out, self.name, (), [files, self.grid, self.seeds, source_hash()])
-        if record.current:
-            return
-        known, asked = read_split(valid), read_split(test)
-        targets = lists_of(known.queries["targets"])
-        trials = try_all(
+        compete(
+            self.name,
+            lambda split, parameters, seed: iter([self.answer(split, parameters, seed)]),
             self.grid,
-            lambda parameters: iter([self.answer(known, parameters, SEEDS[0])]),
-            lambda ranked: float(getattr(hits_of(ranked, targets), self.measure)(50).mean()),
+            self.seeds,
+            valid=valid,
+            test=test,
+            out=out,
+            measure=self.measure,
+            depends_on=[source_hash()],
         )
-        seconds = {}
-        for seed in self.seeds:
-            ranked, seconds[seed] = answer_like(
-                best_of(trials), lambda parameters, seed=seed: iter([self.answer(asked, parameters, seed)])
-            )
-            np.savez_compressed(out / f"{self.name}-seed{seed}.npz", ranked=ranked)
-        record.write((), f"{self.measure}@50", trials, seconds)
 
 
 def source_hash() -> str:
