@@ -5,6 +5,7 @@ differs. Seconds are the processor's, all threads together: a busy machine slows
 the loader reads ahead in a thread hides nothing. `python -m benchmarks.training` runs it.
 """
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.rounds import Verdict, interleave
+from benchmarks.training.ours import table_of
 from watchnext.features.batches import Batch, UserColumns
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import HISTORY, RANKER_FEATURES, VIDEO_TOPICS
@@ -158,24 +160,12 @@ def _rows(generator: np.random.Generator, size: int) -> NDArray[np.int32]:
 
 def _video_table(generator: np.random.Generator) -> VideoTable:
     size = VIDEOS + 1
-    nothing, rows = np.zeros(size, np.float32), np.arange(size, dtype=np.int32)
     topics = np.zeros((size, VIDEO_TOPICS), np.int32)
     topics[:, :3] = generator.integers(1, SIZES.topics, (size, 3))
-    return VideoTable(
-        row=rows,
-        embedding=rows,
-        ranking_embedding=rows,
+    return dataclasses.replace(
+        table_of(VIDEOS),
         channel=generator.integers(1, SIZES.channels, size, np.int32),
         topics=topics,
         language=generator.integers(1, SIZES.languages, size, np.int32),
-        uploaded_at=np.zeros(size, np.int64),
         seconds=generator.exponential(300, size).astype(np.float32),
-        impressions=nothing,
-        clicks=nothing,
-        watches=nothing,
-        watch_seconds=nothing,
-        video_ids=[""] * size,
-        titles=[""] * size,
-        restricted=np.zeros((size, 8), np.uint8),
-        counters_at_ms=0,
     )

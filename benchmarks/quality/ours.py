@@ -26,7 +26,7 @@ from watchnext.models.layers import as_tensors
 from watchnext.settings import Settings
 from watchnext.training.example_set import ExampleFiles, ExampleSet, Meta, Pairs, Queries, TowerExamples
 from watchnext.training.towers import load_towers, train_towers
-from watchnext.training.vocabularies import fit_words
+from watchnext.training.vocabularies import Words, fit_words
 
 AT_ONCE: Final = 512  # queries; bounds the scores in memory
 LABELS_FROM: Final = 2  # a user's first watch has no history to tell it by
@@ -115,7 +115,7 @@ class TrainingLog:
         """Of the split's rows 1 to N."""
         return list(self._videos["video_id"])
 
-    def words(self, config: ProfileConfig) -> Any:
+    def words(self, config: ProfileConfig) -> Words:
         """The vocabularies, of the training part."""
         ids = np.array(["", *self.video_ids], dtype=object)
         context = {"country": "", "device": "", "surface": ""}

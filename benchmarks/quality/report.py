@@ -1,22 +1,18 @@
 """The report of a quality bench: Markdown to read in the repository, one HTML page with plots, and the bars."""
 
-import base64
 import html
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from benchmarks.quality.figures import MEASURES, Line
 from benchmarks.rounds import Verdict
+from watchnext.training.report import png
 
 SHOWN: Final = (*MEASURES, "coverage@50", "recall@50 head", "recall@50 torso", "recall@50 tail")
 
@@ -81,7 +77,7 @@ class Report:
     def html(self) -> str:
         """One page with nothing outside it."""
         plots = "".join(
-            f'<img alt="{title}" src="data:image/png;base64,{_png(figure)}">'
+            f'<img alt="{title}" src="data:image/png;base64,{png(figure)}">'
             for title, figure in (
                 (self.measure, self._bars()),
                 ("Recall by popularity", self._by_popularity()),
@@ -146,10 +142,3 @@ def _chosen(name: str, record: dict[str, Any]) -> list[str]:
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode()

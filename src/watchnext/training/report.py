@@ -33,7 +33,7 @@ def report_html(evaluation: Evaluation, refusal: str) -> str:
     """
     gate = f'<p class="refused">Not published: {html.escape(refusal)}</p>' if refusal else "<p>All gates passed.</p>"
     plots = "".join(
-        f'<img alt="{html.escape(title)}" src="data:image/png;base64,{_png(figure)}">'
+        f'<img alt="{html.escape(title)}" src="data:image/png;base64,{png(figure)}">'
         for title, figure in _figures(evaluation)
     )
     return (
@@ -137,7 +137,8 @@ def _curve_plot(columns: list[list[float]], title: str, label: str, *, diagonal:
     return figure
 
 
-def _png(figure: Figure) -> str:
+def png(figure: Figure) -> str:
+    """A figure as base64 for a page, closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     pyplot.close(figure)
