@@ -1,7 +1,7 @@
 """`watchnext bench quality`: our towers beside the peers on the same split files, with the same seeds.
 
-Splits, lists and records stay in `<home>/bench/<data>`; what is there of the same files, parameters and code is not
-made again, so that a run which was cut off goes on. The report goes to `benchmarks/reports`.
+Splits, lists and records stay in `<home>/bench/<data>`; lists that are there of the same files, parameters and code are
+not made again, so that a run which was cut off goes on. The report goes to `benchmarks/reports`.
 """
 
 import argparse
@@ -78,9 +78,8 @@ def run(name: str, path: Path | None, settings: Settings) -> tuple[Report, Path]
     data = DATA[name]
     home = settings.home.absolute() / "bench" / name
     valid, test, lists = home / "valid", home / "test", home / "lists"
-    if not (test / DESCRIPTION).is_file():
-        note(f"{name}: the splits are written")
-        data.split(path or data.find(settings), valid, test)
+    note(f"{name}: the splits are written")
+    data.split(path or data.find(settings), valid, test)
     lists.mkdir(parents=True, exist_ok=True)
     for one in data.contenders:
         note(f"{name}: {one.name}")
@@ -116,7 +115,7 @@ def verdicts_of(data: Data, lines: list[Line]) -> list[Verdict]:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(prog="watchnext bench quality")
     options.add_argument("--data", choices=list(DATA), required=True)
     options.add_argument("--path", type=Path, help="folder of the data; else it is looked for or fetched")
     options.add_argument("--json", action="store_true")

@@ -50,9 +50,9 @@ class Contender:
 
 
 def source_hash() -> str:
-    """Of what the towers' lists depend on: a change of it trains them anew."""
+    """Of what these contenders' lists depend on: a change of it makes them anew."""
     digest = hashlib.sha256()
-    for room in ("features", "models", "training"):
+    for room in ("evaluation", "features", "models", "training"):
         for path in sorted((Path(watchnext.__file__).parent / room).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     digest.update(Path(ours.__file__).read_bytes())
