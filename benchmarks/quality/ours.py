@@ -2,6 +2,9 @@
 
 The towers read what the product's would have at that moment: the last watches and the last videos shown, hour, and what
 a profile says. What is derived, the untimed history, is history and part of the start of the ids, and no label.
+
+Where each user has a cut of their own, an example's age counts to that cut, at which they are asked, and what came
+before a watch is what the split's order puts there: half of MovieLens-1M has the time of the watch before it.
 """
 
 from collections.abc import Callable
@@ -30,6 +33,8 @@ from watchnext.training.vocabularies import Words, fit_words
 
 AT_ONCE: Final = 512  # queries; bounds the scores in memory
 LABELS_FROM: Final = 2  # a user's first watch has no history to tell it by
+
+Events = dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]  # user to videos and times, in order
 
 
 def towers_lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
@@ -71,21 +76,23 @@ def write_examples(settings: Settings, split: Split, folder: Path) -> None:
     words = log.words(config)
     rows = np.concatenate([[0], words.vocabularies.videos.indices(log.video_ids)]).astype(np.int32)
     labels = log.labels(config.cap_per_user)
+    who, at_ms, before = (labels[name].to_numpy() for name in ("user", "at_ms", "before"))
     examples = TowerExamples(
-        users=log.users(labels["user"].to_numpy(), labels["at_ms"].to_numpy(), words.vocabularies, rows),
+        users=log.users(who, at_ms, before, words.vocabularies, rows),
         row=rows[labels["video"]],
-        age_days=((log.end_ms - labels["at_ms"].to_numpy()) / DAY_MS).astype(np.float32),
+        age_days=((log.asked_ms(who) - at_ms) / DAY_MS).astype(np.float32),
     )
     with ExampleFiles(folder=folder).towers.writer() as towers:
         towers.write(examples)
     asked = split.queries["user"].to_numpy()
+    asked_ms = log.asked_ms(asked)
     ExampleSet(
         folder=folder,
         meta=Meta(snapshot=split.name, split_ms=log.end_ms, end_ms=log.end_ms, counts={"tower examples": len(labels)}),
         vocabularies=words.vocabularies,
         videos=VideoTable.build(log.catalog(), {}, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms),
         queries=Queries(
-            users=log.users(asked, log.asked_ms(asked), words.vocabularies, rows),
+            users=log.users(asked, asked_ms, log.watched_before(asked, asked_ms), words.vocabularies, rows),
             seen=[rows[seen] for seen in lists_of(split.queries["seen"])],
             targets=[rows[targets] for targets in lists_of(split.queries["targets"])],
         ),
@@ -148,9 +155,14 @@ class TrainingLog:
         }
 
     def labels(self, per_user: int) -> pd.DataFrame:
-        """Watches with a time of their own and something before them; at most `per_user` a user, drawn by a hash."""
+        """Watches with a time of their own and something before them; at most `per_user` a user, drawn by a hash.
+
+        `before` is how many watches of the user a label is told by.
+        """
         nth = self.watched.groupby("user").cumcount()
-        kept = self.watched[~self.watched["derived"] & (nth >= LABELS_FROM - 1)]
+        at_ms = self.watched["at_ms"].to_numpy()
+        before = nth if self._cut_ms is None else self.watched_before(self.watched["user"].to_numpy(), at_ms)
+        kept = self.watched.assign(before=before)[~self.watched["derived"] & (nth >= LABELS_FROM - 1)]
         draw = [fraction_of("cap", f"{one.user}-{one.at_ms}-{one.video}") for one in kept.itertuples()]
         drawn = kept.iloc[np.argsort(draw, kind="stable")]
         return drawn.groupby("user", sort=False).head(per_user).sort_index().reset_index(drop=True)
@@ -161,16 +173,25 @@ class TrainingLog:
             return np.full(len(users), self._cut_ms)
         return np.array([self._watches[user][1][-1] + 1 for user in users.tolist()])
 
+    def watched_before(self, users: NDArray[np.int32], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many watches each of these had before a time."""
+        return _before(self._watches, users, at_ms)
+
     def users(
-        self, users: NDArray[np.int32], at_ms: NDArray[np.int64], vocabularies: Vocabularies, rows: NDArray[np.int32]
+        self,
+        users: NDArray[np.int32],
+        at_ms: NDArray[np.int64],
+        watches: NDArray[np.int64],
+        vocabularies: Vocabularies,
+        rows: NDArray[np.int32],
     ) -> UserColumns:
-        """Each user as of just before a time; `rows` are the video table's of the split's."""
+        """Each user as of just before a time, after so many `watches`; `rows` are the video table's of the split's."""
         people = self._users.iloc[users]
         nothing = np.zeros(len(users), np.int32)
         told = "gender" in people
         return UserColumns(
-            history=rows[_bags(self._watches, users, at_ms)],
-            shown=rows[_bags(self._shown, users, at_ms)],
+            history=rows[_bags(self._watches, users, watches)],
+            shown=rows[_bags(self._shown, users, _before(self._shown, users, at_ms))],
             search_tokens=np.zeros((len(users), HISTORY), np.int32),
             query_tokens=np.zeros((len(users), HISTORY), np.int32),
             country=nothing,
@@ -184,7 +205,7 @@ class TrainingLog:
         )
 
 
-def _by_user(events: pd.DataFrame) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _by_user(events: pd.DataFrame) -> Events:
     """Videos and times of each user, in order."""
     users = events["user"].to_numpy()
     order = np.argsort(users, kind="stable")
@@ -193,18 +214,18 @@ def _by_user(events: pd.DataFrame) -> dict[int, tuple[NDArray[np.int64], NDArray
     return dict(zip(users[order][np.concatenate([[0], ends])].tolist(), zip(videos, times, strict=True), strict=True))
 
 
-def _bags(
-    events: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
-    users: NDArray[np.int32],
-    at_ms: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The last `HISTORY` videos of each user before a time, old to new, zeros at the end."""
+def _before(events: Events, users: NDArray[np.int32], at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many events each user had before a time."""
+    pairs = zip(users.tolist(), at_ms.tolist(), strict=True)
+    return np.array([np.searchsorted(events[user][1], at) if user in events else 0 for user, at in pairs], np.int64)
+
+
+def _bags(events: Events, users: NDArray[np.int32], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last `HISTORY` videos of the first so many events of each user, old to new, zeros at the end."""
     bags = np.zeros((len(users), HISTORY), np.int64)
-    for line, (user, at) in enumerate(zip(users.tolist(), at_ms.tolist(), strict=True)):
+    for line, (user, end) in enumerate(zip(users.tolist(), ends.tolist(), strict=True)):
         if user in events:
-            videos, times = events[user]
-            end = int(np.searchsorted(times, at))
-            taken = videos[max(end - HISTORY, 0) : end]
+            taken = events[user][0][max(end - HISTORY, 0) : end]
             bags[line, : len(taken)] = taken
     return bags
 
