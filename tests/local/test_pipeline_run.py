@@ -9,8 +9,8 @@ import pytest
 from kfp.dsl import Dataset
 from rich.console import Console
 
+from benchmarks.quality.event_log import records_of, write_records
 from pipelines.components.data import snapshot
-from tests.local.event_log import records_of, write_records
 from tests.local.milvus_server import MilvusServer
 from watchnext.cli.pipeline import Pipeline, run_pipeline
 from watchnext.contracts.events import CatalogEvent, WatchEvent

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.local.event_log import records_of, write_records
+from benchmarks.quality.event_log import records_of, write_records
 from watchnext.contracts.names import Topic
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.local.event_log import PARTITIONS
+from benchmarks.quality.event_log import PARTITIONS
 from tests.parity.serving import serve
 from tests.parity.world import Trained
 from watchnext.contracts.events import ServedEvent

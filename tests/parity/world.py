@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.local.event_log import records_of, write_records
+from benchmarks.quality.event_log import records_of, write_records
 from watchnext.contracts.events import ImpressionEvent, ServedEvent, ServedItem
 from watchnext.contracts.names import Topic
 from watchnext.data.records import Record

@@ -39,9 +39,10 @@ def served_of(archive: str, until_ms: int | None = None) -> pd.DataFrame:
     return table.drop_duplicates(["user_id", "request_id"]).sort_values("served_at", kind="stable", ignore_index=True)
 
 
-def profiles(snapshot: Snapshot) -> pd.DataFrame:
-    """The last profile of each user."""
-    return _table(snapshot, Topic.PROFILE).drop_duplicates("user_id", keep="last", ignore_index=True)
+def profiles(snapshot: Snapshot, before_ms: int) -> pd.DataFrame:
+    """The last profile of each user, of those written before `before_ms`."""
+    table = _table(snapshot, Topic.PROFILE)
+    return table[table["updated_at"] < before_ms].drop_duplicates("user_id", keep="last", ignore_index=True)
 
 
 def catalog(snapshot: Snapshot) -> pd.DataFrame:

@@ -1,11 +1,14 @@
 """The log cut in two at one time: what was before it is learnt from, what came after is asked.
 
-The cut leaves the last tenth of the next watches to the holdout; everything that is fitted sees the part before it.
+The cut leaves the last tenth of the next watches to the holdout, or falls where `training.split_at_ms` says; everything
+that is fitted sees the part before it.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from watchnext.clock import DAY_MS
 from watchnext.data.labels import label_impressions
@@ -23,7 +26,7 @@ class SplitLog:
 
     split_ms: int
     catalog: pd.DataFrame  # all videos
-    profiles: pd.DataFrame  # all users
+    profiles: pd.DataFrame  # of users who had one before the split
     watches: pd.DataFrame  # of both parts
     finished: pd.DataFrame  # completed watches that began before the split
     learnt: pd.DataFrame  # next watches before the split, capped a user
@@ -63,18 +66,31 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
             f"the snapshot has {len(labels)} completed watches of catalogue videos and {len(shown)} impressions whose "
             "click window has closed; training wants both: replay more events and let the stream catch up"
         )
-    split_ms = split_at_share(labels["now_ms"].to_numpy(), HOLDOUT).cut_ms
+    split_ms = _split_ms(settings, labels["now_ms"].to_numpy())
     past = labels[(labels["now_ms"] < split_ms) & (labels["now_ms"] >= _oldest_ms(settings, split_ms))]
     return SplitLog(
         split_ms=split_ms,
         catalog=catalog,
-        profiles=log.profiles(snapshot),
+        profiles=log.profiles(snapshot, split_ms),
         watches=watches,
         finished=watches[watches["completed"] & (watches["started_at"] < split_ms)],
         learnt=capped(past, per_user),
         shown=shown,
         asked=queries(labels, split_ms),
     )
+
+
+def _split_ms(settings: Settings, times_ms: NDArray[np.int64]) -> int:
+    """The time of the cut; `times_ms` are those of the next watches, rising."""
+    split_ms = settings.training.split_at_ms
+    if not split_ms:
+        return split_at_share(times_ms, HOLDOUT).cut_ms
+    if not times_ms[0] < split_ms <= times_ms[-1]:
+        raise DataError(
+            f"training.split_at_ms is {split_ms}, and the next watches lie between {times_ms[0]} and {times_ms[-1]}; "
+            "wanted some before and some after it: name a time between them, or 0 for the last tenth"
+        )
+    return split_ms
 
 
 def _labelled_impressions(

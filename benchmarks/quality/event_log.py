@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 from zlib import crc32
 
+from watchnext.contracts.events import CatalogEvent, Event
 from watchnext.contracts.names import Topic
-from watchnext.contracts.rows import ROW_OF_TOPIC
+from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow
 from watchnext.data.records import Dataset, Record
 from watchnext.settings import Settings
 from watchnext.store.offline import OfflineLog
@@ -14,7 +16,7 @@ from watchnext.stream.counters import delta_of
 from watchnext.stream.folds import Position, VideoFacts
 from watchnext.stream.materializer import fold, late_ms
 
-PARTITIONS = 2
+PARTITIONS: Final = 2
 
 
 def records_of(dataset: Dataset) -> list[Record]:
@@ -26,15 +28,17 @@ def records_of(dataset: Dataset) -> list[Record]:
 
 def write_records(settings: Settings, records: Iterable[Record]) -> None:
     """Archive and offline log of these records, one part a partition."""
-    facts, rows = {}, {}
-    events, folded = defaultdict(list), defaultdict(list)
-    offsets = defaultdict(int)
+    facts: dict[str, VideoFacts] = {}
+    rows: dict[tuple[Topic, str], FeatureRow] = {}
+    events: dict[tuple[Topic, int], list[tuple[int, Event]]] = defaultdict(list)
+    folded: dict[tuple[Topic, int], list[FeatureRow]] = defaultdict(list)
+    offsets: dict[tuple[Topic, int], int] = defaultdict(int)
 
-    def take(topic: Topic, event) -> None:
+    def take(topic: Topic, event: Event) -> None:
         partition = crc32(event.key.encode()) % PARTITIONS
         position = Position(partition, offsets[topic, partition])
         offsets[topic, partition] += 1
-        if topic is Topic.CATALOG:
+        if isinstance(event, CatalogEvent):
             facts[event.video_id] = VideoFacts(event.channel_id, tuple(event.topics))
         events[topic, partition].append((position.offset, event))
         row = fold(rows.get((topic, event.key)), event, position, facts, late_ms(settings))
