@@ -8,7 +8,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 TOWERS = "towers"
@@ -32,6 +32,7 @@ class Evaluation:
     retrieval: dict[str, dict[str, float]]  # contender to metric to value
     ranking: dict[str, dict[str, float]]
     curves: dict[str, list[list[float]]]  # name to columns
+    cold_start: dict[str, dict[str, float]] = field(default_factory=dict)  # case to figure to value
 
     def flat(self) -> dict[str, float]:
         """All finite figures by `contender metric`."""

@@ -1,6 +1,6 @@
 """Parts that towers and ranker share: embeddings whose row 0 stays zero, pooled bags, ReLU stacks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,8 @@ from watchnext.models.config import Pooling, Sizes, embedding_width
 
 HOURS = 25  # of the day from 1, and the padding 0
 SPARSE_ROWS = 1_000  # from here on, a step's gradient holds only the rows that it looked up
+Amend = Callable[[dict[str, Tensor]], dict[str, Tensor]]  # a batch as a comparison wants it (`training.ablation`)
+
 _MODES: dict[str, str] = {"average": "mean", "sum": "sum"}
 
 

@@ -23,8 +23,8 @@ from watchnext.features.batches import Batch, ranker_batch
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.videos import VideoTable
-from watchnext.models.config import RankerConfig, Weighting, profile_config
-from watchnext.models.layers import as_tensors
+from watchnext.models.config import ProfileConfig, RankerConfig, Weighting, profile_config
+from watchnext.models.layers import Amend, as_tensors
 from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
 from watchnext.settings import Settings
@@ -40,7 +40,15 @@ from watchnext.training.vocabularies import sizes_of
 QUANTILES_OF: Final = 500_000  # impressions that the quantiles are fitted on, however many there are
 
 
-def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share = ALONE) -> dict[str, float]:
+def train_ranker(
+    settings: Settings,
+    examples: Path,
+    folder: Path,
+    share: Share = ALONE,
+    *,
+    config: ProfileConfig | None = None,
+    amend: Amend = dict,
+) -> dict[str, float]:
     """Fit quantiles and ranker on the impressions before the split, and write them to `folder`.
 
     Goes on from a checkpoint of the same.
@@ -50,6 +58,8 @@ def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share 
         examples: folder of an `ExampleSet`.
         folder: where the result goes.
         share: which process this is, of those that fit the ranker together.
+        config: in the place of what the settings say.
+        amend: what is done to each batch before the loss.
 
     Returns:
         Last logged loss, steps, impressions.
@@ -58,7 +68,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share 
         DataError: no impression of the training part was clicked, or all were watched for long.
     """
     data = ExampleSet.load(examples)
-    config = profile_config(settings.profile, settings.training.model_dump())
+    config = config or profile_config(settings.profile, settings.training.model_dump())
     seed = settings.training.seed
     plan = Plan.of(settings, "ranker", config.epochs, folder, share)
     mean_seconds, long_views = _means(data.ranker)
@@ -80,7 +90,7 @@ def train_ranker(settings: Settings, examples: Path, folder: Path, share: Share 
     optimiser = Optimiser(ranker, config.learning_rate)
     depends_on = [config.to_json(), asdict(data.meta)]
     checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, depends_on, share=share)
-    course = fit(plan, ranker, loss_of, batches, optimiser, checkpoints)
+    course = fit(plan, ranker, lambda batch: loss_of(amend(batch)), batches, optimiser, checkpoints)
     if share.first:
         save_ranker(ranker.cpu(), quantiles, course.curve, folder)
     checkpoints.remove()
@@ -136,14 +146,18 @@ class RankerLoss:
 
 
 def expected_seconds(
-    ranker: Ranker, quantiles: QuantileNormalizer, videos: VideoTable, impressions: LineFile[RankerExamples]
+    ranker: Ranker,
+    quantiles: QuantileNormalizer,
+    videos: VideoTable,
+    impressions: LineFile[RankerExamples],
+    amend: Amend = dict,
 ) -> NDArray[np.float32]:
-    """e^logit of each impression of a file."""
+    """e^logit of each impression of a file; `amend` is that of its training."""
     parts = [np.zeros(0, np.float32)]
     with torch.inference_mode():
         for columns in impressions.scan():
             batch = ranker_inputs(RankerExamples.of(columns), videos, quantiles)
-            parts.append(ranker.expected_seconds(as_tensors(batch)).numpy())
+            parts.append(ranker.expected_seconds(amend(as_tensors(batch))).numpy())
     return np.concatenate(parts)
 
 

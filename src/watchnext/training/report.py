@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from watchnext.evaluation.result import DEPTHS, RANKER, TOWERS, Evaluation
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd }
 td { text-align: right; font-variant-numeric: tabular-nums } th:first-child, td:first-child { text-align: left }
@@ -38,10 +38,11 @@ def report_html(evaluation: Evaluation, refusal: str) -> str:
     )
     return (
         f"<!doctype html><html><head><meta charset='utf-8'><title>watchnext training report</title>"
-        f"<style>{_STYLE}</style></head><body><h1>Training report</h1>{gate}"
+        f"<style>{STYLE}</style></head><body><h1>Training report</h1>{gate}"
         f"<p>Snapshot {html.escape(evaluation.snapshot)}; labels from {_day(evaluation.split_ms)} to "
         f"{_day(evaluation.end_ms)} are held out.</p>"
         f"<h2>Retrieval</h2>{_table(evaluation.retrieval)}<h2>Ranking</h2>{_table(evaluation.ranking)}"
+        f"<h2>Cold start</h2>{_table(evaluation.cold_start)}"
         f"<h2>Counts</h2>{_table({name: {'count': float(value)} for name, value in evaluation.counts.items()})}"
         f"<h2>Plots</h2>{plots}</body></html>"
     )
@@ -69,6 +70,13 @@ def model_card(evaluation: Evaluation, refusal: str) -> str:
             "## Ranking on the holdout",
             "",
             *_markdown(evaluation.ranking),
+            "",
+            "## Cold start",
+            "",
+            "New videos: nobody met them in training; their content part alone is their vector. Users with so many "
+            "watches: the same questions without all older ones, and without searches and impressions.",
+            "",
+            *_markdown(evaluation.cold_start),
             "",
             "## Counts",
             "",

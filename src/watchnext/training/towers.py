@@ -16,7 +16,8 @@ from torch import Tensor
 
 from watchnext.features.batches import Batch, known_rows, tower_batch, video_batch
 from watchnext.features.videos import VideoTable
-from watchnext.models.config import TowerConfig, profile_config
+from watchnext.models.config import ProfileConfig, TowerConfig, profile_config
+from watchnext.models.layers import Amend
 from watchnext.models.losses import sampled_softmax
 from watchnext.models.towers import TwoTower
 from watchnext.settings import Settings
@@ -31,7 +32,15 @@ from watchnext.training.vocabularies import sizes_of
 from watchnext.training.warm_start import co_occurrence_vectors
 
 
-def train_towers(settings: Settings, examples: Path, folder: Path, share: Share = ALONE) -> dict[str, float]:
+def train_towers(
+    settings: Settings,
+    examples: Path,
+    folder: Path,
+    share: Share = ALONE,
+    *,
+    config: ProfileConfig | None = None,
+    amend: Amend = dict,
+) -> dict[str, float]:
     """Fit the towers on the tower examples, and write them to `folder`; goes on from a checkpoint of the same.
 
     Args:
@@ -39,13 +48,15 @@ def train_towers(settings: Settings, examples: Path, folder: Path, share: Share 
         examples: folder of an `ExampleSet`.
         folder: where the result goes.
         share: which process this is, of those that fit the towers together.
+        config: in the place of what the settings say.
+        amend: what is done to each batch before the loss.
 
     Returns:
         Last logged loss, steps, examples.
     """
     data = ExampleSet.load(examples)
     seed = settings.training.seed
-    config = profile_config(settings.profile, settings.training.model_dump())
+    config = config or profile_config(settings.profile, settings.training.model_dump())
     plan = Plan.of(settings, "towers", config.tower_epochs, folder, share)
     seed_torch(seed)
     tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
@@ -57,7 +68,7 @@ def train_towers(settings: Settings, examples: Path, folder: Path, share: Share 
     batches = WithNegatives(positives, negatives, data.videos)
     optimiser = Optimiser(tower, config.tower_learning_rate, config.tower_id_rate)
     checkpoints = Checkpoints(settings, "towers", tower, optimiser, [config.to_json(), asdict(data.meta)], share=share)
-    course = fit(plan, tower, lambda batch: tower_loss(tower, batch), batches, optimiser, checkpoints)
+    course = fit(plan, tower, lambda batch: tower_loss(tower, amend(batch)), batches, optimiser, checkpoints)
     if share.first:
         save_towers(tower.cpu(), course.curve, folder)
     checkpoints.remove()
