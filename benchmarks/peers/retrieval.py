@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.peers import rectools_peers as rectools
 from benchmarks.peers.choice import SEEDS, Parameters, grid
-from benchmarks.peers.contest import Lists, compete
+from benchmarks.peers.contest import Answers, compete, retrieval_task
 from benchmarks.peers.youtube_dnn import youtube_dnn
 
 
@@ -20,7 +20,7 @@ from benchmarks.peers.youtube_dnn import youtube_dnn
 class Peer:
     """A contender; `lists` yields ranked lists: one, or one after each so many epochs."""
 
-    lists: Lists
+    lists: Answers
     packages: tuple[str, ...]
     grid: tuple[Parameters, ...]
     seeds: tuple[int, ...] = SEEDS[:1]
@@ -97,6 +97,7 @@ def main() -> None:
             peer.lists,
             peer.grid,
             peer.seeds,
+            task=retrieval_task(),
             valid=asked.valid,
             test=asked.test,
             out=asked.out,

@@ -4,18 +4,17 @@ Our towers; and the pipeline gate's item-item cosine over all that was met, show
 watches alone and what was shown tells much.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import watchnext
 from benchmarks.peers.choice import SEEDS, Parameters, grid
-from benchmarks.peers.contest import compete
+from benchmarks.peers.contest import compete, retrieval_task
 from benchmarks.peers.lists import Rows
 from benchmarks.quality import ours
+from benchmarks.quality.code import code_hash
 from benchmarks.quality.split_files import Split
 from watchnext.evaluation.baselines import ItemCosine
 from watchnext.settings import Settings, Training
@@ -44,19 +43,9 @@ class Contender:
             valid=valid,
             test=test,
             out=out,
-            measure=self.measure,
-            depends_on=[source_hash()],
+            task=retrieval_task(self.measure),
+            depends_on=[code_hash(("evaluation", "features", "models", "training"), ours.__file__)],
         )
-
-
-def source_hash() -> str:
-    """Of what these contenders' lists depend on: a change of it makes them anew."""
-    digest = hashlib.sha256()
-    for room in ("evaluation", "features", "models", "training"):
-        for path in sorted((Path(watchnext.__file__).parent / room).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
-    digest.update(Path(ours.__file__).read_bytes())
-    return digest.hexdigest()
 
 
 def towers(split: Split, parameters: Parameters, seed: int) -> Rows:
