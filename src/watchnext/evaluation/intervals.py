@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchnext.evaluation.figure import UserFigure
-from watchnext.evaluation.ranking import agreement, auc, watch_time_pairs, xauc
+from watchnext.evaluation.ranking import agreement, auc, watch_time_pairs
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -62,33 +62,45 @@ def paired_difference(first: UserFigure, second: UserFigure, *, seed: int = 0) -
 def auc_difference(first: Floats, second: Floats, labels: Bools, users: Codes, *, seed: int = 0) -> Difference:
     """Of the AUC over the impressions of all users together, from the two contenders' scores.
 
+    Scores are `[impressions]`, or `[fits, impressions]`: then the figure is the mean over the fits.
+
     Raises:
         ValueError: a class is missing.
     """
     codes, at = np.unique(users, return_inverse=True)
-    one, other = _Order.of(first, labels, at), _Order.of(second, labels, at)
-    interval = _interval(
-        lambda draws: one.auc(draws) - other.auc(draws), people=len(codes), width=len(labels), seed=seed
-    )
-    return Difference(auc(first, labels), auc(second, labels), *interval)
+    one, other = ([_Order.of(fit, labels, at) for fit in np.atleast_2d(scores)] for scores in (first, second))
+
+    def differences(draws: Draws) -> Floats:
+        ours, theirs = (np.mean([order.auc(draws) for order in orders], axis=0) for orders in (one, other))
+        return np.asarray(ours - theirs)
+
+    interval = _interval(differences, people=len(codes), width=len(labels), seed=seed)
+    values = [float(np.mean([auc(fit, labels) for fit in np.atleast_2d(scores)])) for scores in (first, second)]
+    return Difference(*values, *interval)
 
 
 def xauc_difference(first: Floats, second: Floats, seconds: Floats, users: Codes, *, seed: int = 0) -> Difference:
     """Of the XAUC over `watch_time_pairs`, from the two contenders' scores; a pair counts as often as both its users.
+
+    Scores are `[impressions]`, or `[fits, impressions]`: then the figure is the mean over the fits.
 
     Raises:
         ValueError: no two impressions differ in watch time.
     """
     codes, at = np.unique(users, return_inverse=True)
     longer, shorter = watch_time_pairs(seconds)
-    gain = agreement(first, longer, shorter) - agreement(second, longer, shorter)
+    one, other = (
+        np.mean([agreement(fit, longer, shorter) for fit in np.atleast_2d(scores)], axis=0)
+        for scores in (first, second)
+    )
+    gain = one - other
 
     def differences(draws: Draws) -> Floats:
         weights = draws.take(at[longer], axis=1) * draws.take(at[shorter], axis=1)
         return _ratio(weights @ gain, weights.sum(1))
 
     interval = _interval(differences, people=len(codes), width=len(longer), seed=seed)
-    return Difference(xauc(first, seconds), xauc(second, seconds), *interval)
+    return Difference(float(one.mean()), float(other.mean()), *interval)
 
 
 @dataclass(frozen=True)

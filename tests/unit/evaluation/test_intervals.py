@@ -101,6 +101,18 @@ def test_xauc_counts_a_pair_as_often_as_both_its_users(held_out, monkeypatch):
     assert found.low < found.value < found.high
 
 
+@pytest.mark.parametrize("difference", [auc_difference, xauc_difference])
+def test_several_fits_of_a_contender_count_by_their_mean(held_out, monkeypatch, difference):
+    monkeypatch.setattr(intervals, "DRAWS", 40)
+    good, worse, seconds, users = (held_out[name] for name in ("good", "worse", "seconds", "users"))
+    labels = seconds > 0 if difference is auc_difference else seconds
+    alone, same = (difference(one, worse, labels, users) for one in (good, worse))
+    both = difference(np.stack([good, worse]), worse, labels, users)
+    assert both.first == pytest.approx((alone.first + same.first) / 2)
+    assert both.second == pytest.approx(alone.second)
+    assert [both.low, both.high] == pytest.approx([alone.low / 2, alone.high / 2]), "the other half differs by nothing"
+
+
 def test_contenders_that_are_the_same_differ_by_nothing(held_out):
     labels = held_out["seconds"] > 0
     found = auc_difference(held_out["good"], held_out["good"] * 2, labels, held_out["users"])
