@@ -75,8 +75,8 @@ def auc_difference(first: Floats, second: Floats, labels: Bools, users: Codes, *
         return np.asarray(ours - theirs)
 
     interval = _interval(differences, people=len(codes), width=len(labels), seed=seed)
-    values = [float(np.mean([auc(fit, labels) for fit in np.atleast_2d(scores)])) for scores in (first, second)]
-    return Difference(*values, *interval)
+    ours, theirs = (float(np.mean([auc(fit, labels) for fit in np.atleast_2d(scores)])) for scores in (first, second))
+    return Difference(ours, theirs, *interval)
 
 
 def xauc_difference(first: Floats, second: Floats, seconds: Floats, users: Codes, *, seed: int = 0) -> Difference:
