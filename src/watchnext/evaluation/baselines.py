@@ -46,11 +46,7 @@ class ItemCosine:
     @classmethod
     def fit(cls, users: Rows, watched: Rows, *, videos: int) -> "ItemCosine":
         """From (user code, video row) of every training watch; repeated watches count once."""
-        known = watched > 0
-        pairs = np.unique(np.stack([users[known], watched[known]]), axis=1)
-        ones = np.ones(pairs.shape[1], np.float32)
-        people = int(pairs[0].max()) + 1 if pairs.size else 1
-        matrix = csr_matrix((ones, (pairs[0], pairs[1])), shape=(people, videos + 1))
+        matrix = meetings(users, watched, videos=videos)
         norms = np.sqrt(np.maximum(np.asarray(matrix.sum(0)).ravel(), 1))
         scaled = matrix.multiply(1 / norms).tocsr()
         similarity = (scaled.T @ scaled).tolil()
@@ -89,6 +85,15 @@ class VideoMean:
     def expected_seconds(self, shown: Rows) -> NDArray[np.float64]:
         """`[impressions]`."""
         return self.means[shown]
+
+
+def meetings(users: Rows, rows: Rows, *, videos: int) -> csr_matrix:
+    """1 where a user met a video, however often: `[users, videos + 1]`; the unknown video is met by nobody."""
+    known = rows > 0
+    pairs = np.unique(np.stack([users[known], rows[known]]), axis=1)
+    ones = np.ones(pairs.shape[1], np.float32)
+    people = int(pairs[0].max()) + 1 if pairs.size else 1
+    return csr_matrix((ones, (pairs[0], pairs[1])), shape=(people, videos + 1))
 
 
 def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:

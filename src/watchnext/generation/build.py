@@ -15,6 +15,7 @@ from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.bundle import ProbeUser, VideoSide, model_files, video_files
+from watchnext.generation.item_item import ItemItem
 from watchnext.generation.manifest import Manifest
 from watchnext.generation.popular import popular_rows
 from watchnext.generation.store import GenerationStore
@@ -33,6 +34,7 @@ class GenerationParts:
     tower: TwoTower
     ranker: Ranker
     quantiles: QuantileNormalizer
+    item_item: ItemItem
     vocabularies: Vocabularies
     videos: VideoTable
     probes: Sequence[ProbeUser]  # 100 in the pipeline
@@ -69,7 +71,7 @@ def build_generation(store: GenerationStore, parts: GenerationParts) -> Manifest
         popular=popular_rows(parts.videos, parts.country_watches),
     )
     manifest = store.write(
-        {**model_files(tower, parts.ranker, parts.quantiles, parts.card), **video_files(side)},
+        {**model_files(tower, parts.ranker, parts.quantiles, parts.item_item, parts.card), **video_files(side)},
         snapshot=parts.snapshot,
         videos=len(vectors) - 1,
         dim=vectors.shape[1],

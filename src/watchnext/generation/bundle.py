@@ -2,7 +2,8 @@
 
     vocabularies.json  videos.safetensors  vectors.safetensors  probes.json  popular.json     video side
     static.json
-    tower.safetensors  ranker.safetensors  quantiles.safetensors  card.md                     model side
+    tower.safetensors  ranker.safetensors  quantiles.safetensors  item_item.safetensors       model side
+    card.md
 
 A generation holds both sides. An overlay holds the video side alone and lies on the model side of its generation.
 Weights and arrays are safetensors and words are JSON: nothing here can run code when it is read.
@@ -24,6 +25,7 @@ from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.state import RequestContext
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
+from watchnext.generation.item_item import ItemItem
 from watchnext.generation.manifest import Manifest, Target
 from watchnext.generation.popular import static_ids
 from watchnext.generation.static import STATIC
@@ -39,6 +41,7 @@ POPULAR: Final = "popular.json"
 TOWER: Final = "tower.safetensors"
 RANKER: Final = "ranker.safetensors"
 QUANTILES: Final = "quantiles.safetensors"
+ITEM_ITEM: Final = "item_item.safetensors"
 CARD: Final = "card.md"
 
 
@@ -78,6 +81,7 @@ class Bundle(VideoSide):
     tower: TwoTower
     ranker: Ranker
     quantiles: QuantileNormalizer
+    item_item: ItemItem
 
     @property
     def target(self) -> Target:
@@ -127,12 +131,15 @@ def video_files(side: VideoSide) -> dict[str, bytes]:
     }
 
 
-def model_files(tower: TwoTower, ranker: Ranker, quantiles: QuantileNormalizer, card: str) -> dict[str, bytes]:
+def model_files(
+    tower: TwoTower, ranker: Ranker, quantiles: QuantileNormalizer, item_item: ItemItem, card: str
+) -> dict[str, bytes]:
     """The files of the model side; `card` is the model card, Markdown."""
     return {
         TOWER: safetensors.torch.save(tower.state_dict()),
         RANKER: safetensors.torch.save(ranker.state_dict()),
         QUANTILES: _arrays(quantiles.arrays()),
+        ITEM_ITEM: _arrays(item_item.columns()),
         CARD: card.encode(),
     }
 
@@ -153,6 +160,7 @@ def bundle_of(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
             tower=tower.eval(),
             ranker=ranker.eval(),
             quantiles=QuantileNormalizer.from_arrays(safetensors.numpy.load(files[QUANTILES])),
+            item_item=ItemItem.from_columns(safetensors.numpy.load(files[ITEM_ITEM])),
             vocabularies=Vocabularies.from_json(json.loads(files[VOCABULARIES])),
             videos=VideoTable.from_columns(safetensors.numpy.load(files[VIDEOS])),
             vectors=safetensors.numpy.load(files[VECTORS])["vectors"],

@@ -18,6 +18,7 @@ from watchnext.generation.verify import verify_index
 from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Settings
 from watchnext.training.example_set import ExampleSet
+from watchnext.training.item_item import fit_item_item
 from watchnext.training.ranker import load_ranker
 from watchnext.training.towers import load_towers
 
@@ -39,6 +40,7 @@ def build(settings: Settings, *, examples: Path, towers: Path, ranker: Path, eva
         tower=load_towers(towers),
         ranker=fitted,
         quantiles=quantiles,
+        item_item=fit_item_item(data.met, videos=len(data.videos) - 1),
         vocabularies=data.vocabularies,
         videos=data.videos,
         probes=[ProbeUser(probe["row"], RequestContext(**probe["context"])) for probe in data.probes],

@@ -50,6 +50,8 @@ def test_what_was_built_is_read_back(store: GenerationStore, built: Manifest):
         assert torch.equal(bundle.ranker.state_dict()[name], weight)
     values = np.random.default_rng(0).random((3, bundle.quantiles.features))
     np.testing.assert_array_equal(bundle.quantiles(values), wanted.quantiles(values))
+    for name, column in wanted.item_item.columns().items():
+        np.testing.assert_array_equal(bundle.item_item.columns()[name], column)
     assert not bundle.tower.training
     assert not bundle.ranker.training
     first = bundle.probes[0]
@@ -91,7 +93,9 @@ def test_probe_users_get_different_lists_of_videos_that_exist(store: GenerationS
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
-@pytest.mark.parametrize("name", ["tower.safetensors", "vectors.safetensors", "vocabularies.json", "probes.json"])
+@pytest.mark.parametrize(
+    "name", ["tower.safetensors", "item_item.safetensors", "vectors.safetensors", "vocabularies.json", "probes.json"]
+)
 def test_a_damaged_file_is_found_before_it_is_used(store: GenerationStore, built: Manifest, name: str, damage: str):
     path = f"{built.generation}/{name}"
     data = store.files.read(path)

@@ -13,6 +13,7 @@ from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.generation.build import GenerationParts
 from watchnext.generation.bundle import ProbeUser
+from watchnext.generation.item_item import ItemItem
 from watchnext.models.config import PROFILES, Sizes
 from watchnext.models.ranker import Ranker
 from watchnext.models.towers import TwoTower
@@ -53,6 +54,12 @@ COUNTERS = [counters_row(number, watches=number) for number in range(1, VIDEOS +
 
 def columns(rows: list[Any]) -> dict[str, dict[str, Any]]:
     return {row.entity_id: {name: getattr(row, name) for name in row.features()} for row in rows}
+
+
+def item_item() -> ItemItem:
+    """Videos 1 and 2 are neighbours, video 2 has video 3 too."""
+    starts = np.array([0, 0, 1, 3, *[3] * (VIDEOS - 2)])
+    return ItemItem(starts, np.array([2, 1, 3], np.int32), np.array([0.5, 0.5, 0.25], np.float32))
 
 
 def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> GenerationParts:
@@ -99,6 +106,7 @@ def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> G
         tower=TwoTower(PROFILES["tiny"].tower_config(sizes)),
         ranker=Ranker(PROFILES["tiny"].ranker_config(sizes, len(RANKER_FEATURES))),
         quantiles=QuantileNormalizer.fit(rng.random((50, len(RANKER_FEATURES))), bins=8),
+        item_item=item_item(),
         vocabularies=vocabularies,
         videos=VideoTable.build(columns(CATALOG), columns(COUNTERS), vocabularies, embedded, embedded, at_ms=NOW_MS),
         probes=users,

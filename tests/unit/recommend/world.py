@@ -10,6 +10,7 @@ from watchnext.clock import DAY_MS
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.generation.bundle import Bundle
+from watchnext.generation.item_item import ItemItem
 from watchnext.index.exact import exact_top_k
 from watchnext.recommend.prepared import PreparedGeneration
 from watchnext.recommend.sources import SourceTables
@@ -103,6 +104,7 @@ def bundle() -> Bundle:
         tower=tower,
         ranker=missing,
         quantiles=missing,
+        item_item=ItemItem(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)),
     )
 
 

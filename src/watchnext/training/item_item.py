@@ -1,0 +1,61 @@
+"""Fits the item-item table: which videos the same users met, by the cosine of the sets of these users.
+
+Bounded in memory by `PAIRS_AT_ONCE`, in the size of the table by `NEIGHBOURS`, and in time by `MET`, since a user who
+met n videos makes n² pairs.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from watchnext.evaluation.baselines import meetings
+from watchnext.generation.item_item import ItemItem
+from watchnext.training.example_set import Pairs
+
+NEIGHBOURS: Final = 300  # kept of a video (docs/adr/0033)
+LEAST_USERS: Final = 2  # who met both: of two videos that one user alone met, the cosine is 1 and says nothing
+MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn
+PAIRS_AT_ONCE: Final = 20_000_000
+
+_Part = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # video, neighbour, similarity
+
+
+def fit_item_item(met: Pairs, *, videos: int) -> ItemItem:
+    """The table of rows 0 to `videos`, from everybody's meetings; ties go to the lower row."""
+    by_user = _drawn(meetings(met.person, met.row, videos=videos))
+    parts = list(_neighbours(by_user))
+    owner, rows, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=videos + 1))])
+    return ItemItem(starts, rows, similarity)
+
+
+def _drawn(by_user: csr_matrix) -> csr_matrix:
+    """The meetings, without a drawn share of those of users with more than `MET`."""
+    sizes = np.diff(by_user.indptr)
+    draw = np.random.default_rng(0).random(by_user.nnz)
+    kept = by_user.copy()
+    kept.data[draw * np.repeat(sizes, sizes) >= MET] = 0
+    kept.eliminate_zeros()
+    return kept
+
+
+def _neighbours(by_user: csr_matrix) -> Iterator[_Part]:
+    """The best of each video, some videos at a time."""
+    by_video = by_user.T.tocsr()
+    counts = np.diff(by_video.indptr)
+    pairs = np.cumsum(by_video @ np.diff(by_user.indptr))  # what the product below adds up, up to each video
+    cuts = np.flatnonzero(np.diff(pairs // PAIRS_AT_ONCE)) + 1
+    for start, stop in zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True):
+        both = (by_video[start:stop] @ by_user).tocoo()
+        owner, row = both.row + start, both.col
+        known = (both.data >= LEAST_USERS) & (owner != row)
+        owner, row, users = owner[known], row[known], both.data[known]
+        similarity = (users / np.sqrt(counts[owner] * counts[row])).astype(np.float32)
+        order = np.lexsort((row, -similarity, owner))
+        owner, row, similarity = owner[order], row[order], similarity[order]
+        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        best = place < NEIGHBOURS
+        yield owner[best], row[best].astype(np.int32), similarity[best]
