@@ -6,6 +6,7 @@ freezes, and what leaves its result outside of the artifacts (store, index, poin
 
 from kfp import dsl
 from kfp.dsl.base_component import BaseComponent
+from kfp.dsl.pipeline_channel import PipelineChannel
 
 from pipelines.components import IMAGE, data, generation, models
 from pipelines.shape import Shape
@@ -19,8 +20,7 @@ def train(shape: Shape) -> BaseComponent:
         frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
         key = {name: frozen.outputs[name] for name in ("snapshot_id", "settings")}
         encoded = shape.task(data.examples(**key, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
-        towers = shape.training(models.train_towers(**key, encoded=encoded), image).outputs["towers"]
-        ranker = shape.training(models.train_ranker(**key, encoded=encoded), image).outputs["ranker"]
+        towers, ranker = (trained(shape, model, image, encoded=encoded, **key) for model in ("towers", "ranker"))
         measured = shape.task(models.evaluate(**key, encoded=encoded, towers=towers, ranker=ranker), image)
         with dsl.If(measured.outputs["gate"] == "passed", "gates passed"):
             built = shape.task(
@@ -37,9 +37,19 @@ def train(shape: Shape) -> BaseComponent:
             live = shape.task(generation.publish(generation=built.output), image).after(loaded)
             live.set_caching_options(False)
         with dsl.Else("gate refused"):
-            shape.task(generation.refuse(reason=measured.outputs["refusal"]), image).set_caching_options(False)
+            refused = shape.task(generation.refuse(reason=measured.outputs["refusal"]), image, retries=0)
+            refused.set_caching_options(False)
 
     return pipeline
+
+
+def trained(shape: Shape, model: str, image: str, **inputs: PipelineChannel) -> PipelineChannel:
+    """`towers` or `ranker` as fitted by a step of its own, or by a TrainJob where there are several nodes."""
+    if shape.nodes == 1:
+        step = {"towers": models.train_towers, "ranker": models.train_ranker}[model](**inputs)
+        return shape.training(step, image).outputs[model]
+    step = models.train_on_nodes(model=model, nodes=shape.nodes, runtime=shape.runtime, image=image, **inputs)
+    return shape.task(step, image).set_display_name(f"train-{model}").outputs["trained"]
 
 
 def refresh_index(shape: Shape) -> BaseComponent:

@@ -1,4 +1,4 @@
-"""What a task needs of the cluster: settings, secrets, state, image, and a GPU for the training steps.
+"""What a task needs of the cluster: settings, secrets, state, image; for the training steps resources, a GPU, nodes.
 
 Nothing of it holds on a laptop, where `LOCAL` leaves the tasks as they are. The chart says it as JSON (`Shape.read`).
 """
@@ -14,6 +14,8 @@ from watchnext.errors import UsageError
 CONFIG_FOLDER = "/etc/watchnext"
 STATE_FOLDER = "/var/lib/watchnext"
 USER = 10001  # of our images
+RETRIES = 2
+RETRIED_FOR = "604800s"  # since the step began: as long as a checkpoint is kept
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,15 @@ class Shape:
     config_map: str = "watchnext-config"  # the chart's `config:` as config.yaml
     state_claim: str = "watchnext-state"  # archive, offline log and generations, where they are no buckets
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # name of a Secret: {its key: variable}
+    resources: dict[str, dict[str, str]] = field(default_factory=dict)  # of training: requests and limits
+    node_selector: dict[str, str] = field(default_factory=dict)
+    tolerations: list[dict[str, Any]] = field(default_factory=list)
     gpu: bool = False
     accelerator: str = "nvidia.com/gpu"
     accelerators: int = 1
-    node_selector: dict[str, str] = field(default_factory=lambda: {"nvidia.com/gpu.present": "true"})
-    tolerations: list[dict[str, Any]] = field(
-        default_factory=lambda: [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    )
-    shared_memory: str = ""  # size limit of /dev/shm; empty: half of the node's memory
+    shared_memory: str = ""  # size limit of /dev/shm, where there is a GPU; empty: half of the node's memory
+    nodes: int = 1  # of a training; of several, each is a pod of `runtime`, which has all of the above
+    runtime: str = "watchnext-train"  # the chart's TrainingRuntime
 
     @classmethod
     def read(cls, text: str) -> "Shape":
@@ -46,10 +49,12 @@ class Shape:
             raise UsageError(f"{text[:200]!r} came as a shape; wanted a JSON object of {', '.join(sorted(known))}")
         return cls(cluster=True, **found)
 
-    def task(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
-        """Any task: image, settings, secrets and state."""
+    def task(self, task: dsl.PipelineTask, image: str, retries: int = RETRIES) -> dsl.PipelineTask:
+        """Any task: image, settings, secrets and state; tried again where it fails, since all may be repeated."""
         if self.cluster:
             task.set_container_image(image)
+            if retries:
+                task.set_retry(retries, backoff_duration="30s", backoff_factor=4, backoff_max_duration=RETRIED_FOR)
             kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
             kubernetes.use_config_map_as_volume(task, self.config_map, CONFIG_FOLDER)
             for name, variables in self.secrets.items():
@@ -60,14 +65,26 @@ class Shape:
         return task
 
     def training(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
-        """A training step: the accelerator, its nodes, and shared memory for the data loader."""
+        """A training step: resources, nodes, the accelerator, and shared memory for the data loader.
+
+        Tried again, it goes on from its checkpoint, which lies with the state.
+        """
         self.task(task, image)
+        requests, limits = self.resources.get("requests", {}), self.resources.get("limits", {})
+        for amounts, of_cpu, of_memory in (
+            (requests, task.set_cpu_request, task.set_memory_request),
+            (limits, task.set_cpu_limit, task.set_memory_limit),
+        ):
+            if "cpu" in amounts:
+                of_cpu(amounts["cpu"])
+            if "memory" in amounts:
+                of_memory(amounts["memory"])
+        for label, value in self.node_selector.items():
+            kubernetes.add_node_selector(task, label, value)
+        for toleration in self.tolerations:
+            kubernetes.add_toleration(task, **toleration)
         if self.gpu:
             task.set_accelerator_type(self.accelerator).set_accelerator_limit(self.accelerators)
-            for label, value in self.node_selector.items():
-                kubernetes.add_node_selector(task, label, value)
-            for toleration in self.tolerations:
-                kubernetes.add_toleration(task, **toleration)
             kubernetes.empty_dir_mount(
                 task, "shared-memory", "/dev/shm", medium="Memory", size_limit=self.shared_memory or None
             )
@@ -76,4 +93,9 @@ class Shape:
 
 LOCAL = Shape(cluster=False)
 CPU = Shape(cluster=True)
-GPU = Shape(cluster=True, gpu=True)
+GPU = Shape(
+    cluster=True,
+    gpu=True,
+    node_selector={"nvidia.com/gpu.present": "true"},
+    tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+)

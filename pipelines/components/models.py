@@ -8,9 +8,12 @@ from pipelines.components import component
 
 
 @component
-def train_towers(snapshot_id: str, settings: str, encoded: Input[Dataset], towers: Output[Model]):
-    """Fit the two towers on the training part."""
+def train_towers(
+    snapshot_id: str, settings: str, encoded: Input[Dataset], towers: Output[Model], tensorboard: Output[Artifact]
+):
+    """Fit the two towers on the training part; its TensorBoard files are an artifact of their own."""
     import json
+    import shutil
     from pathlib import Path
 
     from watchnext.settings import load_settings
@@ -18,12 +21,16 @@ def train_towers(snapshot_id: str, settings: str, encoded: Input[Dataset], tower
 
     merged = load_settings(**json.loads(settings))
     towers.metadata.update(train(merged, Path(encoded.path), Path(towers.path)))
+    shutil.move(f"{towers.path}/tensorboard", tensorboard.path)
 
 
 @component
-def train_ranker(snapshot_id: str, settings: str, encoded: Input[Dataset], ranker: Output[Model]):
-    """Fit the ranker on the training part."""
+def train_ranker(
+    snapshot_id: str, settings: str, encoded: Input[Dataset], ranker: Output[Model], tensorboard: Output[Artifact]
+):
+    """Fit the ranker on the training part; its TensorBoard files are an artifact of their own."""
     import json
+    import shutil
     from pathlib import Path
 
     from watchnext.settings import load_settings
@@ -31,6 +38,35 @@ def train_ranker(snapshot_id: str, settings: str, encoded: Input[Dataset], ranke
 
     merged = load_settings(**json.loads(settings))
     ranker.metadata.update(train(merged, Path(encoded.path), Path(ranker.path)))
+    shutil.move(f"{ranker.path}/tensorboard", tensorboard.path)
+
+
+@component
+def train_on_nodes(
+    model: str,
+    snapshot_id: str,
+    settings: str,
+    nodes: int,
+    runtime: str,
+    image: str,
+    encoded: Input[Dataset],
+    trained: Output[Model],
+    tensorboard: Output[Artifact],
+):
+    """Fit `towers` or `ranker` as their own steps do, by a TrainJob of several nodes, and wait for it."""
+    import json
+    import shutil
+    from pathlib import Path
+
+    from watchnext.settings import load_settings
+    from watchnext.training.main import Model as Kind
+    from watchnext.training.train_job import Nodes
+    from watchnext.training.train_job import train_on_nodes as train
+
+    merged = load_settings(**json.loads(settings))
+    who = Nodes(count=nodes, runtime=runtime, image=image)
+    trained.metadata.update(train(merged, Kind(model), Path(encoded.path), Path(trained.path), who))
+    shutil.move(f"{trained.path}/tensorboard", tensorboard.path)
 
 
 @component

@@ -57,6 +57,9 @@ def _pods(document: Document, documents: Sequence[Document]) -> Iterator[Pod]:
             yield _plain(document, document)
         case "Deployment" | "StatefulSet" | "Job":
             yield _plain(document, spec["template"])
+        case "TrainingRuntime":
+            for job in spec["template"]["spec"]["replicatedJobs"]:
+                yield _plain(document, job["template"]["spec"]["template"])
         case "CronJob":
             yield _plain(document, spec["jobTemplate"]["spec"]["template"])
         case "InferenceService":

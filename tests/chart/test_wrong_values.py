@@ -53,6 +53,12 @@ Values = dict[str, Any]
             "training.first.enabled works with training.engine=job only",
             {"training.first.enabled": False},
         ),
+        (
+            {"training.nodes": 2, "training.kubeflow.host": "http://kfp:8888"},
+            "training.nodes is 2 and training.engine is job: only a step of Kubeflow Pipelines makes TrainJobs",
+            {"training.engine": "kubeflow"},
+        ),
+        ({"training.nodes": 2}, "training.nodes is 2 and training.engine is job", {"training.nodes": 1}),
         ({"materializer.replicas": 5}, "5 materializers for 4 partitions", {"config.kafka.partitions": 5}),
         (
             {"materializer.autoscaling": {"enabled": True, "maxReplicas": 9}},
@@ -85,6 +91,12 @@ def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, pr
             {"monitoring.enabled": True},
             "monitoring.coreos.com/v1",
             ["Install the Prometheus operator first", "monitoring.enabled=false"],
+        ),
+        (
+            [KSERVE],
+            {"training": {"engine": "kubeflow", "nodes": 2, "kubeflow": {"host": "http://kfp:8888"}}},
+            "trainer.kubeflow.org/v1alpha1",
+            ["Install Kubeflow Trainer first", "training.nodes=1"],
         ),
     ],
 )

@@ -9,6 +9,7 @@ from pipelines.compile import COMPILED, TARGETS, compile_all
 from pipelines.shape import Shape
 from pipelines.upload import compile_for
 from watchnext.errors import UsageError
+from watchnext.training.checkpoint import KEPT_DAYS
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,9 @@ def test_every_task_has_settings_state_and_no_pip(name):
         assert platform[task]["configMapAsVolume"][0]["configMapName"] == "watchnext-config"
 
 
-def tasks_of_train() -> dict[str, dict]:
+def tasks_of_train(path: Path = COMPILED / "train.yaml") -> dict[str, dict]:
     """All tasks but the groups, by name."""
-    pipeline, _ = load(COMPILED / "train.yaml")
+    pipeline, _ = load(path)
     tasks = dict(pipeline["root"]["dag"]["tasks"])
     for component in pipeline["components"].values():
         tasks |= component.get("dag", {}).get("tasks", {})
@@ -86,16 +87,60 @@ def test_a_changed_gate_or_epoch_count_in_the_config_map_is_no_cached_verdict():
         }
 
 
+def test_every_task_is_tried_again_but_the_one_that_tells_a_refusal():
+    tried = {name: task.get("retryPolicy", {}) for name, task in tasks_of_train().items()}
+    assert {name for name, policy in tried.items() if not policy} == {"refuse"}
+    policy = tried["train-towers"]
+    assert policy["maxRetryCount"] == 2
+    # Argo counts it from the first try's start, and a long training may be killed late: as long as a checkpoint is kept
+    assert policy["backoffMaxDuration"] == f"{KEPT_DAYS * 24 * 3600}s"
+
+
+def test_tensorboard_files_are_an_artifact_of_each_training():
+    pipeline, _ = load(COMPILED / "train.yaml")
+    for model in ("towers", "ranker"):
+        artifacts = pipeline["components"][f"comp-train-{model}"]["outputDefinitions"]["artifacts"]
+        assert {name: kind["artifactType"]["schemaTitle"] for name, kind in artifacts.items()} == {
+            model: "system.Model",
+            "tensorboard": "system.Artifact",
+        }
+
+
+def test_a_training_of_several_nodes_is_a_train_job_each(tmp_path):
+    shape = Shape.read('{"nodes": 3, "runtime": "mine-train", "gpu": true}')
+    path = compile_for("train", shape, "registry.example/pipelines:7", tmp_path)
+    pipeline, platform = load(path)
+    tasks = [task for task in tasks_of_train(path).values() if task["taskInfo"]["name"].startswith("train-")]
+    told = []
+    for task in tasks:
+        parameters = task["inputs"]["parameters"]
+        constants = {name: one["runtimeValue"]["constant"] for name, one in parameters.items() if "runtimeValue" in one}
+        told.append({name: constants[name] for name in ("model", "nodes", "runtime")})
+        assert parameters["image"] == {"componentInputParameter": "image"}
+        executor = pipeline["components"][task["componentRef"]["name"]]["executorLabel"]
+        assert "accelerator" not in pipeline["deploymentSpec"]["executors"][executor]["container"].get("resources", {})
+        assert platform[executor]["pvcMount"][0]["constant"] == "watchnext-state"
+    assert told == [{"model": model, "nodes": 3.0, "runtime": "mine-train"} for model in ("towers", "ranker")]
+    assert [task["taskInfo"]["name"] for task in tasks] == ["train-towers", "train-ranker"]
+
+
 def test_a_cluster_shapes_the_training_steps(tmp_path):
     shape = Shape.read(
-        '{"gpu": true, "accelerator": "amd.com/gpu", "accelerators": 2, "node_selector": {"pool": "gpu"},'
+        '{"resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "16Gi"}},'
+        ' "gpu": true, "accelerator": "amd.com/gpu", "accelerators": 2, "node_selector": {"pool": "gpu"},'
         ' "tolerations": [{"key": "gpu", "operator": "Exists"}], "shared_memory": "8Gi", "config_map": "mine-config",'
         ' "state_claim": "mine-state", "secrets": {"mine": {"password": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}}}'
     )
     pipeline, platform = load(compile_for("train", shape, "registry.example/pipelines:7", tmp_path))
     assert pipeline["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == "registry.example/pipelines:7"
     training = platform["exec-train-towers"]
-    accelerator = pipeline["deploymentSpec"]["executors"]["exec-train-towers"]["container"]["resources"]["accelerator"]
+    resources = pipeline["deploymentSpec"]["executors"]["exec-train-towers"]["container"]["resources"]
+    accelerator = resources.pop("accelerator")
+    assert {name: resources[name] for name in resources if name.startswith("resource")} == {
+        "resourceCpuRequest": "2",
+        "resourceMemoryRequest": "4Gi",
+        "resourceMemoryLimit": "16Gi",
+    }
     assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("amd.com/gpu", "2")
     assert training["nodeSelector"]["labels"] == {"pool": "gpu"}
     assert training["tolerations"] == [{"key": "gpu", "operator": "Exists"}]

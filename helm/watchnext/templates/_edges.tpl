@@ -1,5 +1,5 @@
 {{/*
-Who may call whom on which port; all else is denied. `clients`, `monitoring` and `external` are peers of the values.
+Who may call whom on which port, 0 for all; all else is denied. `clients`, `monitoring` and `external` are peers of the values.
 TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and Kafka's controller (9093) are in no edge.
 */}}
 {{- define "watchnext.edges" -}}
@@ -23,6 +23,9 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- range $user := list "retrieval" "train" "test" -}}
 {{- if $.Values.milvus.enabled -}}{{- $edges = append $edges (list $user "milvus" 19530) -}}{{- end -}}
 {{- end -}}
+{{- if gt (int .Values.training.nodes) 1 -}}{{- /* each listens where it likes */ -}}
+{{- $edges = append $edges (list "train" "train" 0) -}}
+{{- end -}}
 {{- if and .Values.kafka.enabled .Values.materializer.autoscaling.enabled -}}
 {{- $edges = append $edges (list "monitoring" "kafka" 9092) -}}
 {{- end -}}
@@ -38,7 +41,8 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- define "watchnext.ingressRule" -}}
 {{- $root := index . 0 -}}
 {{- $from := index . 1 0 -}}
-ports: [{port: {{ index . 1 2 }}, protocol: TCP}]
+{{- $port := int (index . 1 2) -}}
+ports: [{ {{- if $port }}port: {{ $port }}, {{ end }}protocol: TCP}]
 {{- if eq $from "clients" }}
 {{- with $root.Values.networkPolicy.clients }}
 from:
@@ -63,7 +67,8 @@ from:
 to:
   {{- toYaml $root.Values.networkPolicy.external | nindent 2 }}
 {{- else -}}
-ports: [{port: {{ index . 1 2 }}, protocol: TCP}]
+{{- $port := int (index . 1 2) -}}
+ports: [{ {{- if $port }}port: {{ $port }}, {{ end }}protocol: TCP}]
 to:
   - podSelector:
       matchLabels:

@@ -1,12 +1,24 @@
-{{/* The pod of a pipeline that runs without Kubeflow. Call with (list $ name command). */}}
+{{/* Where training runs, as JSON: the accelerator's nodes where it has one. */}}
+{{- define "watchnext.trainingPlace" -}}
+{{- $values := .Values.training -}}
+{{- $place := pick $values "nodeSelector" "tolerations" "affinity" -}}
+{{- if $values.gpu.enabled -}}
+{{- $place = dict "nodeSelector" (merge (deepCopy $values.gpu.nodeSelector) $values.nodeSelector) "tolerations" (concat $values.gpu.tolerations $values.tolerations) "affinity" $values.affinity -}}
+{{- end -}}
+{{- $place | toJson -}}
+{{- end -}}
+
+{{/*
+A pod that trains without a step of Kubeflow Pipelines. Call with (list $ name command); an empty command is the image's,
+or what a TrainJob says.
+*/}}
 {{- define "watchnext.trainingPod" -}}
 {{- $root := index . 0 -}}
 {{- $values := $root.Values.training -}}
 {{- $resources := deepCopy $values.resources -}}
-{{- $place := pick $values "nodeSelector" "tolerations" "affinity" -}}
+{{- $place := include "watchnext.trainingPlace" $root | fromJson -}}
 {{- if $values.gpu.enabled -}}
 {{- $_ := set $resources "limits" (merge (dict $values.gpu.resource $values.gpu.count) (default (dict) $resources.limits)) -}}
-{{- $place = dict "nodeSelector" (merge (deepCopy $values.gpu.nodeSelector) $values.nodeSelector) "tolerations" (concat $values.gpu.tolerations $values.tolerations) "affinity" $values.affinity -}}
 {{- end -}}
 metadata:
   {{- include "watchnext.podMetadata" (list $root "train") | nindent 2 }}
@@ -27,8 +39,10 @@ spec:
   restartPolicy: Never
   containers:
     - name: {{ index . 1 }}
+      {{- with index . 2 }}
       command:
-        {{- toYaml (index . 2) | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- include "watchnext.container" (list $root "pipelines" $resources (dict "home" "/var/lib/watchnext")) | nindent 6 }}
         {{- if $values.gpu.enabled }}
         - {name: shared-memory, mountPath: /dev/shm}

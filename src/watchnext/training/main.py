@@ -1,17 +1,24 @@
 """One training as a process of its own, with the settings of its environment.
 
 python -m watchnext.training.main towers EXAMPLES FOLDER
+
+Beside the model, the folder then has what the training tells of itself, `summary.json`.
 """
 
+import json
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import typer
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from watchnext.settings import load_settings
 from watchnext.training.distributed import joined
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
+
+SUMMARY: Final = "summary.json"
 
 
 class Model(StrEnum):
@@ -21,11 +28,14 @@ class Model(StrEnum):
     RANKER = "ranker"
 
 
+@record  # `torchrun` prints the error of the process that failed first
 def main(model: Model, examples: Path, folder: Path) -> None:
     """Fit a model on what `examples` holds, and write it to `folder`."""
     train = {Model.TOWERS: train_towers, Model.RANKER: train_ranker}[model]
     with joined() as share:
-        train(load_settings(), examples, folder, share)
+        told = train(load_settings(), examples, folder, share)
+        if share.first:
+            (folder / SUMMARY).write_text(json.dumps(told))
 
 
 if __name__ == "__main__":
