@@ -59,7 +59,7 @@ class TowerConfig(ModelConfig):
     """Both towers."""
 
     embedding_dim: int = 64  # of user and video vectors
-    pooling: Pooling = "average"
+    pooling: Pooling = "average"  # "attention": averages, and attention over the last watches
     windows: tuple[int, ...] = (50,)  # the last so many watches, each pooled on its own
     id_dropout: float = 0.1  # share of training videos without their id part, so that the content part stands alone
 

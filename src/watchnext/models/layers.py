@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from watchnext.models.config import Pooling, Sizes, embedding_width
+from watchnext.models.config import Sizes, embedding_width
 
 HOURS = 25  # of the day from 1, and the padding 0
 SPARSE_ROWS = 1_000  # from here on, a step's gradient holds only the rows that it looked up
@@ -72,27 +72,6 @@ def _maximum(vectors: Tensor, ids: Tensor) -> Tensor:
     known = (ids != 0).unsqueeze(2)  # (B, L, 1)
     highest = vectors.masked_fill(~known, torch.finfo(vectors.dtype).min).max(dim=1).values
     return highest * known.any(dim=1)
-
-
-class Bag(nn.Module):
-    """Pools bags of ids over a table that it is handed: average by default, sum, max, or attention.
-
-    Attention asks with one learnt query, and leaves the order of the bag out of it like the others do.
-    """
-
-    def __init__(self, width: int, pooling: Pooling) -> None:
-        super().__init__()
-        self.pooling = pooling
-        self.query = nn.Parameter(torch.zeros(width)) if pooling == "attention" else None
-
-    def forward(self, table: nn.Embedding, ids: Tensor) -> Tensor:
-        """`[bags, length]` to `[bags, width]`."""
-        if self.query is None:
-            return pool(table, ids, self.pooling)
-        vectors = table(ids)  # (B, L, W)
-        scores = (vectors @ self.query).masked_fill(ids == 0, torch.finfo(vectors.dtype).min)
-        weights = scores.softmax(dim=1) * (ids != 0)
-        return torch.einsum("bl,blw->bw", weights, vectors)
 
 
 def relu_stack(inputs: int, hidden: Sequence[int]) -> nn.Sequential:

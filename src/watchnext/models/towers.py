@@ -5,15 +5,17 @@ ReLU tower. Ours adds a video tower: the id embedding, which the history shares,
 topics, language and length. A video without an id (cold or rare) is its content part alone. Beside what was watched it
 reads what was shown, whose id embeddings are the same (docs/adr/0032). And ours lets both averages past the ReLU tower,
 by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022). Where order tells
-more than the bag, the last few watches are pooled once more (`TowerConfig.windows`).
+more than the bag, the last few watches are pooled once more (`TowerConfig.windows`), and attention over the watches is
+added to the averages (`TowerConfig.pooling`, docs/adr/0034).
 """
 
 import torch
 from torch import Tensor, nn
 
-from watchnext.features.spec import TOWER_FEATURES
+from watchnext.features.spec import HISTORY, TOWER_FEATURES
+from watchnext.models.attention import NewestAsks
 from watchnext.models.config import TowerConfig
-from watchnext.models.layers import Bag, context_embeddings, embedding, pool, relu_stack, sized_embedding, width_of
+from watchnext.models.layers import context_embeddings, embedding, pool, relu_stack, sized_embedding, width_of
 
 __all__ = ["TowerConfig", "TwoTower"]
 
@@ -34,9 +36,7 @@ class TwoTower(nn.Module):
         self.language_embedding = sized_embedding(sizes.languages)
         self.token_embedding = sized_embedding(sizes.search_tokens)
         self.context_embeddings = context_embeddings(sizes)
-        self.history_bag = Bag(dim, config.pooling)
-        self.shown_bag = Bag(dim, config.pooling)
-        self.token_bag = Bag(self.token_embedding.embedding_dim, config.pooling)
+        self.attention = NewestAsks(dim, HISTORY) if config.pooling == "attention" else None
         videos = (len(config.windows) + 1) * width_of(self.video_embedding)
         bags = videos + width_of(self.channel_embedding, self.topic_embedding, self.token_embedding)
         inputs = bags + width_of(self.context_embeddings) + len(TOWER_FEATURES)
@@ -49,21 +49,22 @@ class TwoTower(nn.Module):
 
     def user(self, batch: dict[str, Tensor]) -> Tensor:
         """User vectors `[users, dim]` of a `tower_batch`."""
-        windows = [self.history_bag(self.video_embedding, batch["history"][:, :size]) for size in self.config.windows]
-        shown = self.shown_bag(self.video_embedding, batch["shown"])
+        mode = "average" if self.attention is not None else self.config.pooling
+        windows = [pool(self.video_embedding, batch["history"][:, :size], mode) for size in self.config.windows]
+        shown = pool(self.video_embedding, batch["shown"], mode)
         parts = [
             *windows,
             shown,
             pool(self.channel_embedding, batch["history_channels"]),
             pool(self.topic_embedding, batch["history_topics"]),
-            self.token_bag(self.token_embedding, batch["search_tokens"]),
+            pool(self.token_embedding, batch["search_tokens"], mode),
             *(table(batch[name]) for name, table in self.context_embeddings.items()),
             batch["continuous"],
         ]
         learnt = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
         history = torch.einsum("w,wbd->bd", self.history_gain, torch.stack(windows))
         vector: Tensor = learnt + history + self.shown_gain * shown
-        return vector
+        return vector if self.attention is None else vector + self.attention(self.video_embedding, batch["history"])
 
     def warm_start(self, vectors: Tensor) -> None:
         """Set the id embeddings that have a vector `[embedding ids, dim]` of other than zeros; the rest stay random."""
