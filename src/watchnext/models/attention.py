@@ -1,11 +1,14 @@
 """What follows the last watch: a block of self-attention over the watches, asked by the newest (SASRec, 2018).
 
-Of the block's outputs the next watch needs that of the newest place alone: one query a user is asked, not one a watch.
+Of the block's outputs the next watch needs that of the newest place alone: its questions are asked of the watches as
+they are, and the answers mixed, in place of a key and a value of each watch. By algebra that is the same: q · (K y) is
+(Kᵀ q) · y, and Σ a (V y) is V (Σ a y); it saves two matrix products a watch.
 """
 
 import torch
 from torch import Tensor, nn
 
+HEADS = 4
 DROPOUT = 0.2
 NEAR_ZERO = 0.02  # spread of the places' vectors at the start
 
@@ -17,7 +20,8 @@ class NewestAsks(nn.Module):
         super().__init__()
         self.place = nn.Parameter(torch.randn(places, width) * NEAR_ZERO)
         self.norm = nn.LayerNorm(width)
-        self.attention = nn.MultiheadAttention(width, num_heads=1, batch_first=True)
+        self.questions = nn.Linear(width, HEADS * width)
+        self.answers = nn.Linear(HEADS * width, width)
         self.dropout = nn.Dropout(DROPOUT)
         self.layers = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), self.dropout, nn.Linear(2 * width, width)
@@ -27,8 +31,10 @@ class NewestAsks(nn.Module):
         """`[bags, places]` to `[bags, width]`."""
         watches = self.norm(table(ids) + self.place)  # (B, L, W)
         unknown = ids == 0
-        unknown[:, 0] = False  # the query itself, which an empty bag is left with
-        answer, _ = self.attention(watches[:, :1], watches, watches, key_padding_mask=unknown, need_weights=False)
-        mixed = self.dropout(answer.squeeze(1))
+        unknown[:, 0] = False  # the newest itself, which an empty bag is left with
+        asked = self.questions(watches[:, 0]).unflatten(1, (HEADS, -1))  # (B, H, W)
+        scores = asked @ watches.transpose(1, 2) * watches.shape[2] ** -0.5
+        weights = scores.masked_fill(unknown[:, None], -torch.inf).softmax(dim=2)  # (B, H, L)
+        mixed = self.dropout(self.answers((weights @ watches).flatten(1)))
         vector: Tensor = mixed + self.layers(mixed)
         return vector

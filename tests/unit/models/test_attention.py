@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.unit.models.model_world import encoded, towers, user_inputs
-from watchnext.models.attention import NewestAsks
+from watchnext.models.attention import HEADS, NewestAsks
 from watchnext.models.layers import embedding
 
 WIDTH, PLACES = 4, 5
@@ -25,21 +25,18 @@ def normed(x):
 
 
 def test_it_is_the_newest_place_of_self_attention_and_two_layers():
-    """Written out in NumPy: softmax(q k / √width) v, a linear layer, then ReLU layers beside it."""
+    """NumPy, a head after the other, with a key and a value of each watch: of the question, any two factors will do."""
     asks, table = block()
     weights = {name: value.numpy() for name, value in asks.state_dict().items()}
     x = normed(table.weight.detach().numpy()[[7, 2, 9]] + weights["place"][:3])
-    q, k, v = (
-        x @ part.T + bias
-        for part, bias in zip(
-            np.split(weights["attention.in_proj_weight"], 3),
-            np.split(weights["attention.in_proj_bias"], 3),
-            strict=True,
-        )
-    )
-    odds = np.exp(q[0] @ k.T / np.sqrt(WIDTH))
-    seen = odds / odds.sum() @ v
-    mixed = seen @ weights["attention.out_proj.weight"].T + weights["attention.out_proj.bias"]
+    key = np.random.default_rng(0).normal(size=(WIDTH, WIDTH))
+    mixed = weights["answers.bias"].astype(np.float64)
+    for head in range(HEADS):
+        part = slice(head * WIDTH, (head + 1) * WIDTH)
+        query = np.linalg.solve(key.T, weights["questions.weight"][part] @ x[0] + weights["questions.bias"][part])
+        odds = np.exp((x @ key.T) @ query / np.sqrt(WIDTH))
+        value = x @ weights["answers.weight"][:, part].T
+        mixed += odds / odds.sum() @ value
     inner = np.maximum(normed(mixed) @ weights["layers.1.weight"].T + weights["layers.1.bias"], 0)
     wanted = mixed + inner @ weights["layers.4.weight"].T + weights["layers.4.bias"]
     np.testing.assert_allclose(of(asks, table, [7, 2, 9]), wanted, rtol=1e-4, atol=1e-5)
