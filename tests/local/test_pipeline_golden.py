@@ -94,6 +94,11 @@ def test_every_task_is_tried_again_but_the_one_that_tells_a_refusal():
     assert policy["maxRetryCount"] == 2
     # Argo counts it from the first try's start, and a long training may be killed late: as long as a checkpoint is kept
     assert policy["backoffMaxDuration"] == f"{KEPT_DAYS * 24 * 3600}s"
+    # and what a try has left is found by the next one: checkpoints lie in the home, which is the claim
+    pipeline, platform = load(COMPILED / "train.yaml")
+    for name in ("exec-train-towers", "exec-train-ranker"):
+        env = {one["name"]: one["value"] for one in pipeline["deploymentSpec"]["executors"][name]["container"]["env"]}
+        assert env["WATCHNEXT_HOME"] == platform[name]["pvcMount"][0]["mountPath"]
 
 
 def test_tensorboard_files_are_an_artifact_of_each_training():
