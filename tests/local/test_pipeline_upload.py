@@ -5,6 +5,7 @@ The API server itself is a module that is not to be had here: paths and models a
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -56,7 +57,7 @@ class Kept:
             case ["pipelines", "upload_version"]:
                 return self._version(query["name"], query["pipelineid"], body)
             case ["recurringruns"]:
-                self.recurring.append(body | {"recurring_run_id": f"recurring-{len(self.recurring)}"})
+                self.recurring.append(body | {"recurring_run_id": uuid.uuid4().hex})
                 return self.recurring[-1]
         raise AssertionError(path)
 
