@@ -6,6 +6,7 @@ from pathlib import Path
 from kfp import compiler
 
 from pipelines import dags
+from pipelines.ablation import ablation
 from pipelines.shape import CPU, GPU
 
 COMPILED = Path(__file__).parent / "compiled"
@@ -13,6 +14,7 @@ TARGETS = {
     "train.yaml": (dags.train, GPU),
     "train-cpu.yaml": (dags.train, CPU),
     "refresh_index.yaml": (dags.refresh_index, CPU),
+    "ablation.yaml": (ablation, CPU),
 }
 
 

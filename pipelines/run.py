@@ -1,4 +1,4 @@
-"""Run a pipeline on this machine: `python -m pipelines.run train | refresh_index`.
+"""Run a pipeline on this machine: `python -m pipelines.run train | refresh_index | ablation`.
 
 The same components as on a cluster, each in a process of its own under KFP's local runner. Settings come from
 `WATCHNEXT_*`, which the tasks inherit; artifacts lie under `<home>/pipelines`, the last `KEPT_RUNS` runs of them.
@@ -13,6 +13,7 @@ from pathlib import Path
 from kfp import local
 
 from pipelines import dags
+from pipelines.ablation import SEEDS, ablation
 from pipelines.shape import LOCAL
 from watchnext.errors import WatchnextError
 from watchnext.settings import Settings, load_settings
@@ -20,8 +21,8 @@ from watchnext.settings import Settings, load_settings
 KEPT_RUNS = 3
 
 
-def run(name: str, settings: Settings) -> None:
-    """Run pipeline `name` to its end.
+def run(name: str, settings: Settings, rows: str, seeds: int) -> None:
+    """Run pipeline `name` to its end; `rows` and `seeds` are those of the ablation.
 
     Raises:
         RuntimeError: a task failed; its output, on stdout, ends with the reason.
@@ -32,8 +33,11 @@ def run(name: str, settings: Settings) -> None:
     sys.modules.setdefault("docker", None)  # type: ignore[arg-type]  # else our folder docker/ passes for Docker's SDK
     warnings.filterwarnings("ignore", "You may be attemping", RuntimeWarning)  # our image's name lacks "python"
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root))
+    heeded = {"profile": settings.profile, "training": settings.training.model_dump_json()}
     if name == "train":
-        dags.train(LOCAL)(profile=settings.profile, training=settings.training.model_dump_json())
+        dags.train(LOCAL)(**heeded)
+    elif name == "ablation":
+        ablation(LOCAL)(rows=rows, seeds=seeds, **heeded)
     else:
         dags.refresh_index(LOCAL)()
 
@@ -47,8 +51,11 @@ def remove_old_runs(root: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pipeline", choices=("train", "refresh_index"))
+    parser.add_argument("pipeline", choices=("train", "refresh_index", "ablation"))
+    parser.add_argument("--rows", default="")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    asked = parser.parse_args()
     try:
-        run(parser.parse_args().pipeline, load_settings())
+        run(asked.pipeline, load_settings(), asked.rows, asked.seeds)
     except (RuntimeError, WatchnextError) as error:
         sys.exit(str(error))

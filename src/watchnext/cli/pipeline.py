@@ -4,6 +4,7 @@ The pipelines are adapters, which the package never imports: they run as `python
 of this process, with all their output in a log file.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -38,16 +39,23 @@ class Pipeline(StrEnum):
 
     TRAIN = "train"
     REFRESH_INDEX = "refresh_index"
+    ABLATION = "ablation"
 
 
 @app.command()
 def run(
-    pipeline: Annotated[Pipeline, typer.Argument(help="train, or refresh_index")] = Pipeline.TRAIN,
+    pipeline: Annotated[Pipeline, typer.Argument(help="train, refresh_index, or ablation")] = Pipeline.TRAIN,
+    rows: Annotated[str, typer.Option(help="Of the ablation, divided by commas; default: all.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Of the ablation: how often each row is trained.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a pipeline on this machine, to its end."""
     settings = load_settings()
     began = time.monotonic()
+    if pipeline is Pipeline.ABLATION:
+        run_pipeline(pipeline, settings, Console(stderr=True), "--rows", rows, "--seeds", str(seeds))
+        _tell_ablation(settings.home, as_json)
+        return
     run_pipeline(pipeline, settings, Console(stderr=True))
     store = GenerationStore.open(settings)
     live = store.live()
@@ -113,7 +121,29 @@ def compile_pipelines(
     next_step(f"kfp run create -e EXPERIMENT -f {files[0]}, or upload it in the Kubeflow UI")
 
 
-def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console) -> None:
+def _tell_ablation(home: Path, as_json: bool) -> None:
+    """The card of the run that ended last."""
+    runs = (home.absolute() / "pipelines").glob("watchnext-ablation-*/card")
+    card = max(runs, key=lambda folder: folder.stat().st_mtime)
+    found: dict[str, Any] = json.loads((card / "figures").read_text())
+    if as_json:
+        print_json({"pipeline": Pipeline.ABLATION.value, "card": str(card / "report"), "rows": found["rows"]})
+        return
+    print_table(
+        ("row", "metric", "base", "difference", "from", "to"),
+        (
+            (row["name"], row["metric"], f"{row['base']:.4f}", *(f"{value:+.4f}" for value in _spread(row)))
+            for row in found["rows"]
+        ),
+    )
+    next_step(f"open {card / 'report'}, the card as a page; {card / 'text'} is its Markdown")
+
+
+def _spread(row: dict[str, Any]) -> tuple[float, float, float]:
+    return row["difference"], min(row["differences"]), max(row["differences"])
+
+
+def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console, *options: str) -> None:
     """Run `pipeline` in processes of its own, its tasks shown on `console`.
 
     Raises:
@@ -123,7 +153,7 @@ def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console) -> No
     logs = settings.home.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"pipeline-{pipeline.value}.log"
-    command = [sys.executable, "-u", "-m", "pipelines.run", pipeline.value]
+    command = [sys.executable, "-u", "-m", "pipelines.run", pipeline.value, *options]
     environment = {**os.environ, "WATCHNEXT_HOME": str(settings.home.absolute())}
     kind, reason = "", ""
     with (

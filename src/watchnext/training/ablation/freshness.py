@@ -1,0 +1,77 @@
+"""Popularity against days since upload, as it was and as towers tell it (paper, section 3.3 and figure 4).
+
+For videos that were uploaded while the training part was written: the share of next watches that a video of an age
+gets, from some days before its upload, when it is 0, to some after. The towers are asked for it by the example age
+that such a watch had. Towers that know no example age give each video one number, its mean over the training part.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from watchnext.clock import DAY_MS
+from watchnext.evaluation.tower_lists import video_vectors
+from watchnext.features.batches import tower_batch
+from watchnext.models.layers import Amend, as_tensors
+from watchnext.models.towers import TwoTower
+from watchnext.training.example_set import ExampleSet
+
+BEFORE, AFTER = 4, 10  # days around the upload
+USERS: Final = 200  # who are asked
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean share of the next watches that a video has, by its age."""
+
+    days: list[int]  # since upload: from this many on, for a day
+    observed: list[float]
+    predicted: list[float]
+
+    @property
+    def error(self) -> float:
+        """Root of the mean squared difference, in means of what was observed."""
+        gap = np.array(self.predicted) - np.array(self.observed)
+        return float(np.sqrt(np.mean(gap**2)) / np.mean(self.observed))
+
+
+def popularity_by_age(tower: TwoTower, data: ExampleSet, amend: Amend = dict) -> Curve | None:
+    """The curve of the videos with an id that have all days of it in the training part; None if there is no such video.
+
+    `amend` is that of the towers' training.
+    """
+    rows, ages = data.towers.column("row"), data.towers.column("age_days")
+    length = int(np.ceil(ages.max(initial=0)))
+    uploaded = np.floor((data.meta.split_ms - data.videos.uploaded_at) / DAY_MS).astype(np.int64)  # days before the end
+    fresh = np.flatnonzero((data.videos.embedding > 0) & (uploaded >= AFTER) & (uploaded < length - BEFORE))
+    if not len(fresh):
+        return None
+    days = np.arange(-BEFORE, AFTER)
+    at = uploaded[fresh, None] - days  # example age in whole days, [videos, days]
+    observed = _observed(rows, ages, videos=len(data.videos), length=length)
+    predicted = _predicted(tower, data, amend, length)
+    return Curve(days.tolist(), *(share[at, fresh[:, None]].mean(axis=0).tolist() for share in (observed, predicted)))
+
+
+def _observed(rows: NDArray[np.int32], ages: NDArray[np.float32], *, videos: int, length: int) -> Floats:
+    """Share of each video among the next watches of each day, `[days, videos]`, by example age."""
+    counts = np.zeros((length, videos))
+    np.add.at(counts, (np.minimum(ages.astype(np.int64), length - 1), rows), 1)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, length: int) -> Floats:
+    """Mean probability of each video over some users of the holdout, `[days, videos]`, by example age."""
+    users = data.queries.users.take(slice(USERS))
+    vectors = torch.from_numpy(video_vectors(tower, data.videos, amend))[1:]
+    shares = np.zeros((length, len(data.videos)))
+    for day in range(length):
+        batch = amend(as_tensors(tower_batch(users, data.videos, day + 0.5)))
+        with torch.inference_mode():
+            shares[day, 1:] = (tower.user(batch) @ vectors.T).softmax(dim=1).mean(dim=0).numpy()
+    return shares

@@ -1,0 +1,70 @@
+"""Popularity by age, on a log that is counted by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.features.world import DAY, NOW, VOCABULARIES, video_table
+from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
+from tests.unit.training.example_lines import tower_examples, written
+from watchnext.features.batches import UserColumns
+from watchnext.training.ablation.freshness import AFTER, BEFORE, popularity_by_age
+from watchnext.training.ablation.variations import VARIATIONS
+from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries
+
+FILM, SONG, LENGTH = 1, 2, 20
+
+
+def examples(folder: Path, *, uploaded_days: float) -> ExampleSet:
+    """A watch of the song a day, and on the two days after its upload one of the film, whose age is `uploaded_days`."""
+    videos = video_table()
+    uploaded = np.full(len(videos), NOW - 100 * DAY)
+    uploaded[FILM] = NOW - uploaded_days * DAY
+    nobody = Pairs(person=np.zeros(0, np.int64), row=np.zeros(0, np.int32))
+    data = ExampleSet(
+        folder=folder,
+        meta=Meta(snapshot="", split_ms=NOW, end_ms=NOW, counts={}),
+        vocabularies=VOCABULARIES,
+        videos=replace(videos, uploaded_at=uploaded),
+        queries=Queries(users=UserColumns.of([encoded(["song"])]), seen=[], targets=[]),
+        watched=nobody,
+        met=nobody,
+        country_watches={},
+        probes=[],
+    )
+    folder.mkdir()
+    rows = [SONG] * LENGTH + [FILM, FILM]
+    ages = np.array([*(np.arange(LENGTH) + 0.25), 11.75, 10.75], np.float32)
+    written(data.towers.path, replace(tower_examples(rows), age_days=ages))
+    return data
+
+
+def test_the_observed_share_is_that_of_the_day(tmp_path):
+    curve = popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0))
+    assert curve.days == list(range(-BEFORE, AFTER))
+    wanted = [0.0] * (BEFORE + AFTER)
+    wanted[BEFORE + 1] = wanted[BEFORE + 2] = 0.5  # one of two watches each, on the first two days of its life
+    assert curve.observed == wanted
+
+
+def test_the_towers_are_asked_with_the_age_that_a_watch_of_the_day_has(tmp_path):
+    tower = towers()
+    curve = popularity_by_age(tower, examples(tmp_path / "e", uploaded_days=12.0))
+    for day, predicted in zip(curve.days, curve.predicted, strict=True):
+        with torch.inference_mode():
+            user = tower.user(user_inputs(encoded(["song"]), example_age_days=12 - day + 0.5))
+            by_hand = (user @ tower.videos(video_inputs())[1:].T).softmax(dim=1)[0, FILM - 1].item()
+        assert predicted == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_without_example_age_the_curve_is_flat(tmp_path):
+    amend = VARIATIONS["no-example-age"].amend
+    curve = popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0), amend)
+    assert curve.predicted == pytest.approx([curve.predicted[0]] * len(curve.days))
+
+
+def test_without_uploads_there_is_no_curve(tmp_path):
+    assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=50.0)) is None
