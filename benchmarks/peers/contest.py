@@ -67,7 +67,7 @@ def compete(
         depends_on: what else the answers depend on, beside splits, grid and seeds.
     """
     files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
-    record = Record.of(out, name, packages, [files, grid, seeds, task.measure, *depends_on])
+    record = Record.of(out, name, packages, [files, grid, seeds, *depends_on])
     if record.current:
         return
     known, asked = read_split(valid), read_split(test)

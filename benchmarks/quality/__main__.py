@@ -1,7 +1,7 @@
-"""`watchnext bench quality`: our towers beside the peers on the same split files, with the same seeds.
+"""`watchnext bench quality`: our models beside the peers on the same split files, with the same seeds.
 
-Splits, lists and records stay in `<home>/bench/<data>`; lists that are there of the same files, parameters and code are
-not made again, so that a run which was cut off goes on. The report goes to `benchmarks/reports`.
+Splits, answers and records stay in `<home>/bench/<data>`; answers that are there of the same files, parameters and code
+are not made again, so that a run which was cut off goes on. The report goes to `benchmarks/reports`.
 """
 
 import argparse
@@ -16,19 +16,24 @@ from benchmarks.peers.environment import ROOT, run_peers
 from benchmarks.quality import contender
 from benchmarks.quality.contender import Contender
 from benchmarks.quality.figures import Line, lines_of, read_lists
+from benchmarks.quality.page import Section, write_page
+from benchmarks.quality.ranking_part import ranking_section
 from benchmarks.quality.report import Report
 from benchmarks.quality.split_files import DESCRIPTION, read_split
 from benchmarks.quality.splits import KUAIRAND, MOVIELENS, TEST_CUT_MS, VALID_CUT_MS, kuairand_split, movielens_split
 from benchmarks.report import report
 from benchmarks.rounds import Verdict
+from watchnext.cli.main import log_to_standard_error
 from watchnext.cli.output import note, say
 from watchnext.data.fetch import ML_1M, fetch_movielens
-from watchnext.errors import WatchnextError
+from watchnext.errors import UsageError, WatchnextError
 from watchnext.settings import Settings, load_settings
 
 REPORTS: Final = ROOT / "benchmarks" / "reports"
 PEERS: Final = "benchmarks.peers.retrieval"
 SUBJECT: Final = "towers"
+RETRIEVAL: Final = "retrieval"
+RANKING: Final = "ranking"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Data:
     bars: dict[str, float]  # by contender, in `measure`
     find: Callable[[Settings], Path]
     split: Callable[[Path, Path, Path], None]  # the data's folder, validation, test
+    parts: tuple[str, ...]
 
 
 def _split_kuairand(folder: Path, valid: Path, test: Path) -> None:
@@ -61,6 +67,7 @@ DATA: Final = {
         bars={"towers": 0.34},
         find=lambda settings: settings.shared / "data" / "kuairand-pure",
         split=_split_kuairand,
+        parts=(RETRIEVAL, RANKING),
     ),
     MOVIELENS: Data(
         title="Retrieval on MovieLens-1M: each user's last watch",
@@ -69,34 +76,54 @@ DATA: Final = {
         bars={"towers": 0.53, "towers-attention": 0.57},
         find=lambda settings: fetch_movielens(settings, ML_1M),
         split=_split_movielens,
+        parts=(RETRIEVAL,),
     ),
 }
 
 
-def run(name: str, path: Path | None, settings: Settings) -> tuple[Report, Path]:
-    """Splits, lists of everybody, figures; the report is written, and where."""
+def run(name: str, part: str, path: Path | None, settings: Settings) -> tuple[list[Verdict], Path]:
+    """All parts of the data, or one alone; the report is written, and where.
+
+    Raises:
+        UsageError: the data has no such part.
+    """
     data = DATA[name]
-    home = settings.home.absolute() / "bench" / name
-    valid, test, lists = home / "valid", home / "test", home / "lists"
+    if part and part not in data.parts:
+        raise UsageError(f"--part {part} came for {name}, which has {' and '.join(data.parts)} alone")
+    folder, home = path or data.find(settings), settings.home.absolute() / "bench" / name
+    sections = []
+    for one in [part] if part else data.parts:
+        if one == RANKING:
+            sections.append(ranking_section(folder, home / RANKING, settings.home))
+        else:
+            sections.append(retrieval_section(name, folder, home, settings.home))
+    written = REPORTS / (f"{name}-{part}.md" if part else f"{name}.md")
+    command = f"watchnext bench quality --data {name}" + (f" --part {part}" if part else "")
+    write_page(written, f"Quality: {name}", command, sections)
+    return [verdict for section in sections for verdict in section.verdicts], written
+
+
+def retrieval_section(name: str, folder: Path, bench: Path, home: Path) -> Section:
+    """Splits, lists of everybody in `bench`, figures."""
+    data = DATA[name]
+    valid, test, lists = bench / "valid", bench / "test", bench / "lists"
     note(f"{name}: the splits are written")
-    data.split(path or data.find(settings), valid, test)
+    data.split(folder, valid, test)
     lists.mkdir(parents=True, exist_ok=True)
     for one in data.contenders:
         note(f"{name}: {one.name}")
         one.run(valid, test, lists)
     note(f"{name}: the peers")
-    run_peers(PEERS, ["--valid", valid, "--test", test, "--out", lists], settings.home)
+    run_peers(PEERS, ["--valid", valid, "--test", test, "--out", lists], home)
     lines = lines_of(read_split(test), read_lists(lists), SUBJECT, data.measure)
-    made = Report(
+    return Report(
         title=data.title,
-        command=f"watchnext bench quality --data {name}",
         split=json.loads((test / DESCRIPTION).read_text()),
         measure=data.measure,
         lines=lines,
         records={line.name: json.loads((lists / f"{line.name}.json").read_text()) for line in lines},
         verdicts=verdicts_of(data, lines),
-    )
-    return made, made.write(REPORTS)
+    ).section()
 
 
 def verdicts_of(data: Data, lines: list[Line]) -> list[Verdict]:
@@ -118,14 +145,16 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="watchnext bench quality")
     options.add_argument("--data", choices=list(DATA), required=True)
     options.add_argument("--path", type=Path, help="folder of the data; else it is looked for or fetched")
+    options.add_argument("--part", choices=[RETRIEVAL, RANKING], default="", help="one alone, in a report of its own")
     options.add_argument("--json", action="store_true")
     asked = options.parse_args()
+    log_to_standard_error()
     try:
-        made, written = run(asked.data, asked.path, load_settings())
+        verdicts, written = run(asked.data, asked.part, asked.path, load_settings())
     except WatchnextError as error:
         say(f"error: {error}")
         return error.exit_code
-    return report(made.verdicts, {"report": str(written.relative_to(ROOT))}, as_json=asked.json)
+    return report(verdicts, {"report": str(written.relative_to(ROOT))}, as_json=asked.json)
 
 
 if __name__ == "__main__":

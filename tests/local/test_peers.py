@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.peers.environment import make_environment, run_peers
-from benchmarks.quality.split_files import SCHEMAS, Split, write_split
+from benchmarks.quality.impressions import TABLE, Impressions
+from benchmarks.quality.split_files import SCHEMAS, Split, read_split, write_split
 from watchnext.errors import PrerequisiteError
 from watchnext.evaluation.ranking import auc
 from watchnext.settings import load_settings
@@ -76,49 +77,53 @@ def test_retrieval_peers_rank_what_a_query_has_not_seen(tmp_path: Path, home: Pa
     assert said["chosen"]["value"] == pytest.approx(USERS / (USERS + 2))
 
 
-def examples(path: Path, *, scrambled: bool = False) -> Path:
-    """Long views follow the first feature and the video; the labels of the test part can be scrambled."""
+def impressions(folder: Path, *, past: int, scrambled: bool = False) -> Path:
+    """Long views follow the first feature and the video; the labels of what is held out can be scrambled."""
     draw = np.random.default_rng(5)
-    count = 4_000
+    count = past + 800
     features = draw.normal(size=(count, 3)).astype(np.float32)
     video = draw.integers(1, 9, count)
+    held_out = np.arange(count) >= past
     long_view = features[:, 0] + 0.5 * (video > 4) + draw.normal(size=count) > 0.25
-    part = np.repeat([0, 1, 2], [2_400, 800, 800])
     if scrambled:
-        long_view = np.where(part == 2, ~long_view, long_view)
-    np.savez(
-        path,
+        long_view = np.where(held_out, ~long_view, long_view)
+    table = Impressions(
+        held_out=held_out,
         features=features,
-        feature_names=np.array(["a", "b", "c"]),
-        surface=draw.integers(0, 3, count).astype(np.int32),
-        video=video.astype(np.int32),
-        person=draw.integers(0, 40, count).astype(np.int32),
+        context=draw.integers(0, 3, (count, 2)),
+        surface=np.full(count, "tab-1"),
+        video=video,
+        person=draw.integers(0, 40, count),
         clicked=long_view,
         seconds=np.where(long_view, 30, 0).astype(np.float32),
         long_view=long_view,
         video_seconds=np.full(count, 60, np.float32),
-        part=part.astype(np.int8),
-    )
-    return path
+    ).table(("a", "b", "c"), ("surface", "hour"))
+    videos = pa.table({"row": range(1, 9)})
+    write_split(Split(folder.name, "handmade", "drawn", None, None, {"videos": videos, TABLE: table}), folder)
+    return folder
 
 
 def test_ranking_peers_learn_before_the_cut_and_nothing_after_it(tmp_path: Path, home: Path) -> None:
-    plain, scrambled = examples(tmp_path / "a.npz"), examples(tmp_path / "b.npz", scrambled=True)
+    valid = impressions(tmp_path / "valid", past=2_400)
     peers = ["--peers", "video-mean", "logistic-long-view", "logistic-weighted", "lightgbm-long-view"]
-    for name, path in (("plain", plain), ("scrambled", scrambled)):
-        run_peers("benchmarks.peers.ranking", ["--examples", path, "--out", tmp_path / name, *peers], home)
+    for name in ("plain", "scrambled"):
+        test = impressions(tmp_path / f"test-{name}", past=3_200, scrambled=name == "scrambled")
+        run_peers(
+            "benchmarks.peers.ranking", ["--valid", valid, "--test", test, "--out", tmp_path / name, *peers], home
+        )
 
-    labels = np.load(plain)["long_view"][-800:]
+    asked = Impressions.of(read_split(tmp_path / "test-plain")).asked
     reached = {}
     for name in peers[1:]:
-        scores, other = (np.load(tmp_path / out / f"{name}-seed1.npz") for out in ("plain", "scrambled"))
-        assert (scores["valid"].shape, scores["test"].shape) == ((800,), (800,))
-        np.testing.assert_array_equal(scores["test"], other["test"])
-        reached[name] = auc(scores["test"], labels)
+        scores, other = (np.load(tmp_path / out / f"{name}-seed1.npz")["scores"] for out in ("plain", "scrambled"))
+        assert scores.shape == (800,)
+        np.testing.assert_array_equal(scores, other)
+        reached[name] = auc(scores, asked.long_view)
     assert reached["video-mean"] == pytest.approx(0.6, abs=0.05)
     assert reached["logistic-long-view"] > 0.75
     assert reached["lightgbm-long-view"] > 0.7
-    assert (np.load(tmp_path / "plain/logistic-weighted-seed1.npz")["test"] > 0).all()  # odds
+    assert (np.load(tmp_path / "plain/logistic-weighted-seed1.npz")["scores"] > 0).all()  # odds
 
 
 def test_a_program_that_fails_says_why(home: Path) -> None:

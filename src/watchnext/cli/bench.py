@@ -39,10 +39,12 @@ def stream(rounds: Rounds = 9, json: JsonFlag = False) -> None:
 def quality(
     data: Annotated[str, typer.Option(help="kuairand or movielens-1m.")],
     path: Annotated[Path | None, typer.Option(help="Folder of the data; else it is looked for or fetched.")] = None,
+    part: Annotated[str, typer.Option(help="retrieval or ranking alone.")] = "",
     json: JsonFlag = False,
 ) -> None:
     """How well the models recommend, beside the peers on the same split; writes benchmarks/reports."""
-    _run("quality", ["--data", data, *(["--path", str(path)] if path else [])], json)
+    chosen = {"--data": data, "--path": str(path or ""), "--part": part}
+    _run("quality", [word for option, value in chosen.items() if value for word in (option, value)], json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ Both name the snapshot, the time of the split, every figure beside its baselines
 import base64
 import html
 import io
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import matplotlib
@@ -105,11 +106,13 @@ def _table(groups: dict[str, dict[str, float]]) -> str:
 
 def _markdown(groups: dict[str, dict[str, float]]) -> list[str]:
     names = list(dict.fromkeys(name for metrics in groups.values() for name in metrics))
-    rows = [
-        f"| {contender} | " + " | ".join(_figure(metrics.get(name)) for name in names) + " |"
-        for contender, metrics in groups.items()
-    ]
-    return ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|", *rows]
+    rows = [[contender, *(_figure(metrics.get(name)) for name in names)] for contender, metrics in groups.items()]
+    return markdown_table(["", *names], rows)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Its lines."""
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _figures(evaluation: Evaluation) -> list[tuple[str, Figure]]:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.quality.__main__ import DATA, verdicts_of
 from benchmarks.quality.figures import lines_of, read_lists
+from benchmarks.quality.page import write_page
 from benchmarks.quality.report import Report
 from benchmarks.quality.split_files import SCHEMAS, Split
 
@@ -75,10 +76,14 @@ def test_lists_are_read_by_contender(tmp_path: Path) -> None:
 def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
     lines = lines_of(split(), BOTH, "towers", "recall@50")
     chosen = {"parameters": {"width": 8}, "answer": 1, "value": 0.5}
-    record = {"chosen": chosen, "packages": {"rectools": "1.0"}, "seconds": {"1": 3.0, "2": 5.0}}
+    record = {
+        "chosen": chosen,
+        "chosen by": "recall@50 on the validation data",
+        "packages": {"rectools": "1.0"},
+        "seconds": {"1": 3.0, "2": 5.0},
+    }
     report = Report(
         title="By hand",
-        command="watchnext bench quality --data hand",
         split={
             "data": "hand",
             "rule": "A rule.",
@@ -92,12 +97,13 @@ def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
         verdicts=verdicts_of(DATA["kuairand"], lines),
     )
 
-    text = report.write(tmp_path).read_text()
+    write_page(tmp_path / "hand.md", "Quality: hand", "watchnext bench quality --data hand", [report.section()])
+    text = (tmp_path / "hand.md").read_text()
 
     assert "| towers | 2 | 0.8750 ± 0.1250 |" in text
     assert "| peer | 1 | 0.2500 |" in text
     assert "| towers recall@50 | 0.8750 | >= 0.34 | met |" in text
-    assert '| peer | `{"width": 8}` | 2 | 0.5000 | 4 | rectools 1.0 |' in text
+    assert '| peer | `{"width": 8}` | 2 | recall@50 | 0.5000 | 4 | rectools 1.0 |' in text
     page = (tmp_path / "hand.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "| peer | 1 | 0.2500 |" in page
