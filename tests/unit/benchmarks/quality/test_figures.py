@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.quality.__main__ import DATA, verdicts_of
+from benchmarks.quality.__main__ import DATA, run, verdicts_of
 from benchmarks.quality.figures import lines_of, read_lists
 from benchmarks.quality.page import write_page
 from benchmarks.quality.report import Report
 from benchmarks.quality.split_files import SCHEMAS, Split
+from watchnext.errors import UsageError
+from watchnext.settings import Settings
 
 QUERIES = [
     {"user": 4, "history": [], "seen": [], "targets": [1, 2]},
@@ -107,3 +109,8 @@ def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
     page = (tmp_path / "hand.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "| peer | 1 | 0.2500 |" in page
+
+
+def test_a_part_that_the_data_has_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--part ranking came for movielens-1m, which has retrieval alone"):
+        run("movielens-1m", "ranking", tmp_path, Settings(home=tmp_path))
