@@ -21,7 +21,8 @@ def ablation(shape: Shape) -> BaseComponent:
     def pipeline(rows: str = "", seeds: int = SEEDS, profile: str = "", training: str = "{}", image: str = IMAGE):
         frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
         id_, settings, files = (frozen.outputs[name] for name in ("snapshot_id", "settings", "frozen"))
-        trials = shape.task(parts.plan(rows=rows, seeds=seeds), image).output
+        planned = parts.plan(snapshot_id=id_, settings=settings, rows=rows, seeds=seeds)
+        trials = shape.task(planned, image).output
         without_cap = shape.task(parts.uncapped(settings=settings), image).output
         encoded = shape.task(data.examples(snapshot_id=id_, settings=settings, frozen=files), image)
         uncapped = shape.task(
@@ -30,8 +31,8 @@ def ablation(shape: Shape) -> BaseComponent:
         with dsl.ParallelFor(trials, name="rows and seeds", parallelism=AT_ONCE) as item:
             trial = shape.training(
                 parts.trial(
-                    snapshot_id=id_,
-                    settings=settings,
+                    snapshot_id=item.snapshot_id,
+                    settings=item.settings,
                     row=item.row,
                     seed=item.seed,
                     encoded=encoded.outputs["encoded"],

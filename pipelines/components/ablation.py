@@ -8,11 +8,11 @@ from pipelines.components import component
 
 
 @component
-def plan(rows: str, seeds: int) -> list:
-    """Every row with every seed."""
+def plan(snapshot_id: str, settings: str, rows: str, seeds: int) -> list:
+    """Every row with every seed, each with the run's key: a loop of KFP's local runner sees no other task's outputs."""
     from watchnext.training.ablation.plan import trials_of
 
-    return trials_of(rows, seeds)
+    return [{"snapshot_id": snapshot_id, "settings": settings, **one} for one in trials_of(rows, seeds)]
 
 
 @component

@@ -47,4 +47,6 @@ def test_on_a_cluster_every_trial_is_a_task_of_a_loop():
     assert len(loops) == 1
     body = pipeline["components"][loops[0]["componentRef"]["name"]]["dag"]["tasks"]
     assert list(body) == ["trial"]
-    assert body["trial"]["inputs"]["parameters"]["row"]["parameterExpressionSelector"].endswith('["row"]')
+    parameters = body["trial"]["inputs"]["parameters"]
+    for name in ("row", "seed", "snapshot_id", "settings"):
+        assert parameters[name]["parameterExpressionSelector"].endswith(f'["{name}"]')
