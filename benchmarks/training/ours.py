@@ -117,6 +117,7 @@ def table_of(videos: int) -> VideoTable:
         seconds=floats,
         impressions=floats,
         clicks=floats,
+        completions=floats,
         watches=floats,
         watch_seconds=floats,
         video_ids=[""] * size,

@@ -65,6 +65,7 @@ COUNTERS = VideoCounters(
     bucket_hours=[472_222],
     bucket_impressions=[0],
     bucket_clicks=[0],
+    bucket_completions=[0],
     bucket_watches=[1],
     bucket_watch_ms=[1_500],
     older_watch_ms=2**40,

@@ -1,5 +1,6 @@
 """Counters as of a time, out of an archive on disk."""
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +54,16 @@ def test_what_a_slower_partition_brought_later_counts_at_its_own_time(settings):
     assert counters_as_of(settings, asked, times)[:, 1:].max() == 0
 
 
+def test_what_has_no_hour_counts_from_its_made_up_time_on(tmp_path):
+    settings = load_settings(home=tmp_path)
+    shown = msgspec.structs.replace(impression("film", T0, partition=0, offset=0), hour=None, completions=1)
+    EventArchive(settings.archive_path).write(Batch(Topic.VIDEO_DELTAS, 0, 0, 1, [(0, shown)]))
+    (counted,) = counter_rows(settings, ["film"], T0)
+    assert (counted.bucket_hours, counted.older_impressions, counted.older_completions) == ([], 1, 1)
+    at_once = counters_as_of(settings, pd.Series(["film", "film"]), pd.Series([T0 - 1, T0 + 9 * DAY_MS]))
+    assert at_once[:, :3].tolist() == [[0, 0, 0], [1, 0, 1]]
+
+
 def test_at_the_end_the_rows_are_those_of_the_stream(settings):
     row = None
     for offset, delta in enumerate(SENT):
@@ -70,4 +81,4 @@ def test_a_video_that_nobody_had_seen_yet_has_no_row(settings):
 
 def test_no_videos_have_no_counters(settings):
     nothing = pd.Series([], dtype=object)
-    assert counters_as_of(settings, nothing, pd.Series([], dtype=np.int64)).shape == (0, 4)
+    assert counters_as_of(settings, nothing, pd.Series([], dtype=np.int64)).shape == (0, 5)

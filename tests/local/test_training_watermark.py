@@ -1,10 +1,11 @@
 """A label waits until every partition has passed the end of its window, out of an archive on disk."""
 
+import msgspec
 import pytest
 
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, WatchEvent
-from watchnext.contracts.names import Topic
+from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.settings import load_settings
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.training.snapshot import freeze
@@ -57,3 +58,17 @@ def test_an_impression_is_no_unclicked_one_while_its_watch_may_still_be_on_its_w
     # Half an hour after 2:59 is beyond the watermark; bob clicked both of the others within a minute.
     assert shown["now_ms"].tolist() == [T0 + HOUR_MS - 60_000, T0 + 2 * HOUR_MS - 60_000]
     assert shown["clicked"].all()
+
+
+def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_path):
+    """Shown five minutes before cid's watch, so it would take the watch for its click and its time for the label's."""
+    archive = EventArchive(settings.archive_path)
+    made_up = msgspec.structs.replace(impression("cid", T0 + HOUR_MS - 300_000), surface=DERIVED_SURFACE)
+    archive.write(Batch(Topic.IMPRESSION, 0, 0, 1, [(0, made_up)]))
+    archive.write(Batch(Topic.WATCH, 0, 13, 14, [(13, watch("cid", T0 + HOUR_MS))]))
+
+    events = split_log(settings, freeze(settings, tmp_path / "snapshot"), per_user=100)
+
+    assert set(events.shown["user_id"]) == {"bob"}
+    assert events.learnt["now_ms"][events.learnt["user_id"] == "cid"].tolist() == [T0 + HOUR_MS]
+    assert events.met["user_id"].tolist().count("cid") == 2  # the watch and the impression

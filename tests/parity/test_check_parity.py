@@ -22,8 +22,9 @@ from watchnext.training.parity import check_parity
 
 PARTITION = PARTITIONS  # beside those of the world's log
 COUNTERS = {
-    "impressions": {"video_impressions", "video_click_rate"},
+    "impressions": {"video_impressions", "video_click_rate", "video_completion_rate"},
     "clicks": {"video_clicks", "video_click_rate"},
+    "completions": {"video_completions", "video_completion_rate"},
     "watches": {"video_watches", "video_mean_seconds", "video_mean_fraction"},
     "watch_seconds": {"video_mean_seconds", "video_mean_fraction"},
 }

@@ -69,7 +69,13 @@ def _event(draw: random.Random, number: int, at: int, user: str, video: str) -> 
     kind = draw.random()
     if kind < 0.45:
         return Topic.IMPRESSION, ImpressionEvent(
-            event_id=f"e{number}", request_id=f"r{number}", user_id=user, video_id=video, position=0, shown_at=at
+            event_id=f"e{number}",
+            request_id=f"r{number}",
+            user_id=user,
+            video_id=video,
+            position=0,
+            shown_at=at,
+            surface=_surface(number),
         )
     if kind < 0.88:
         return Topic.WATCH, WatchEvent(
@@ -79,8 +85,8 @@ def _event(draw: random.Random, number: int, at: int, user: str, video: str) -> 
             started_at=at,
             watch_seconds=draw.randrange(480) / 4,  # exact in binary: sums do not depend on their order
             video_seconds=64,
-            completed=False,
-            surface="derived-history" if number % 19 == 0 else "home",
+            completed=draw.random() < 0.5,
+            surface=_surface(number),
             request_id=f"r{number}" if draw.random() < 0.5 else None,
         )
     if kind < 0.96:
@@ -92,6 +98,10 @@ def _event(draw: random.Random, number: int, at: int, user: str, video: str) -> 
         items = [ServedItem(video_id=f"v{draw.randrange(30)}", position=slot, sources=["tower"]) for slot in range(5)]
         return Topic.SERVED, ServedEvent(request_id=f"s{number}", user_id=user, served_at=at, items=items)
     return Topic.PROFILE, ProfileEvent(user_id=user, age=draw.randrange(18, 80), country="NL", updated_at=at)
+
+
+def _surface(number: int) -> str:
+    return "derived-history" if number % 19 == 0 else "home"
 
 
 def counted(log: Log) -> dict[tuple[Topic, str], list[tuple[Any, int]]]:
@@ -116,7 +126,7 @@ def expected_rows(log: Log) -> dict[tuple[View, str], dict[str, Any]]:
     """The features of every user and video; positions and bookkeeping are left to other checks."""
     videos = {event.video_id: event for topic, event in log if isinstance(event, CatalogEvent)}
     rows: dict[tuple[View, str], dict[str, Any]] = {}
-    counters: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+    counters: dict[str, Counter[tuple[str, int | None]]] = defaultdict(Counter)
     for (topic, user), history in counted(log).items():
         events = [event for event, _ in history]
         stamp = history[-1][1]
@@ -126,7 +136,7 @@ def expected_rows(log: Log) -> dict[tuple[View, str], dict[str, Any]]:
             case Topic.SEARCH:
                 rows[View.USER_SEARCHES, user] = {"event_timestamp": stamp, **_searches(events)}
             case Topic.IMPRESSION:
-                pairs = [(event.video_id, event.shown_at) for event in events]
+                pairs = [(event.video_id, _known_time(event)) for event in events]
                 rows[View.USER_IMPRESSIONS, user] = {
                     "event_timestamp": stamp,
                     **_tally(pairs, "impression_video_ids", "impression_counts", "impression_last"),
@@ -171,12 +181,13 @@ def _watches(events: list[Any], videos: dict[str, CatalogEvent]) -> dict[str, An
         **_tally(topics, "topic_names", "topic_watches", "topic_last"),
         "seen_ids": list(reversed(seen)),
         "watches": len(events),
+        "completions": sum(event.completed and event.request_id is not None for event in events),
         "watch_seconds_total": sum(event.watch_seconds for event in events),
     }
 
 
-def _known_time(event: WatchEvent) -> int:
-    """When the watch ended, or 0 where the surface says that its time was made up."""
+def _known_time(event: WatchEvent | ImpressionEvent) -> int:
+    """When the watch ended or the video was shown, or 0 where the surface says that its time was made up."""
     return 0 if event.surface == "derived-history" else event.at_ms
 
 
@@ -207,21 +218,24 @@ def _tally(pairs: list[tuple[str, int]], names: str, counts: str, last: str) -> 
     return {names: order, counts: [count[name] for name in order], last: [latest[name] for name in order]}
 
 
-def _count(counters: dict[str, Counter[tuple[str, int]]], topic: Topic, event: Any) -> None:
-    hour = event.at_ms // HOUR
-    if topic is Topic.WATCH and event.surface != "derived-history":
+def _count(counters: dict[str, Counter[tuple[str, int | None]]], topic: Topic, event: Any) -> None:
+    made_up = topic in (Topic.WATCH, Topic.IMPRESSION) and event.surface == "derived-history"
+    hour = None if made_up else event.at_ms // HOUR
+    if topic is Topic.WATCH and not made_up:
         counters[event.video_id]["watches", hour] += 1
-        counters[event.video_id]["clicks", hour] += event.request_id is not None
         counters[event.video_id]["watch_ms", hour] += int(event.watch_seconds * 1000)
+    if topic is Topic.WATCH and not (made_up and event.request_id is None):
+        counters[event.video_id]["clicks", hour] += event.request_id is not None
+        counters[event.video_id]["completions", hour] += event.request_id is not None and event.completed
     if topic is Topic.IMPRESSION:
         counters[event.video_id]["impressions", hour] += 1
 
 
-def _buckets(counts: Counter[tuple[str, int]]) -> dict[str, Any]:
-    hours = sorted({hour for _, hour in counts})
+def _buckets(counts: Counter[tuple[str, int | None]]) -> dict[str, Any]:
+    hours = sorted({hour for _, hour in counts if hour is not None})
     kept, older = hours[-24:], hours[:-24]
     row: dict[str, Any] = {"bucket_hours": kept}
-    for kind in ("impressions", "clicks", "watches", "watch_ms"):
+    for kind in ("impressions", "clicks", "completions", "watches", "watch_ms"):
         row[f"bucket_{kind}"] = [counts[kind, hour] for hour in kept]
-        row[f"older_{kind}"] = sum(counts[kind, hour] for hour in older)
+        row[f"older_{kind}"] = sum(counts[kind, hour] for hour in (*older, None))
     return row

@@ -43,6 +43,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
+def is_timed(surface: str) -> bool:
+    """Whether an event with this surface has real times."""
+    return surface != DERIVED_SURFACE
+
+
 class UserEvent(Event, frozen=True, kw_only=True):
     """An event keyed by its user."""
 
@@ -76,7 +81,7 @@ class WatchEvent(UserEvent, frozen=True, kw_only=True):
     @property
     def timed(self) -> bool:
         """Whether its times are real; made-up ones say when the row may be read, and reach no feature and no label."""
-        return self.surface != DERIVED_SURFACE
+        return is_timed(self.surface)
 
 
 class SearchEvent(UserEvent, frozen=True, kw_only=True):
@@ -106,6 +111,11 @@ class ImpressionEvent(UserEvent, frozen=True, kw_only=True):
     def at_ms(self) -> int:
         """The time at which it was shown."""
         return self.shown_at
+
+    @property
+    def timed(self) -> bool:
+        """As of a watch."""
+        return is_timed(self.surface)
 
 
 class ServedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,10 +214,11 @@ class VideoDelta(Event, frozen=True, kw_only=True):
     topic: Word
     partition: Count
     offset: Offset
-    hour: EpochHour  # of the event's available time
+    hour: EpochHour | None  # of the event's available time; none where that was made up
     available_at: Millis
     impressions: Count = 0
     clicks: Count = 0
+    completions: Count = 0  # completed clicks
     watches: Count = 0
     watch_ms: Count = 0
 

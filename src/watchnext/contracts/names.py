@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 SCHEMA_VERSION: Final = 1  # of the envelope and of every event
-DERIVED_SURFACE: Final = "derived-history"  # of a watch whose time was made up: it is history, and nothing else
+DERIVED_SURFACE: Final = "derived-history"  # of an event whose time was made up: it is history, and no label
 
 
 class Topic(StrEnum):
@@ -59,7 +59,7 @@ class Source(IntFlag):
     """Where a candidate came from: a bit each, so that one int32 column tells all sources of a candidate."""
 
     TOWER = 1
-    SIMILAR = 2  # near the last watched video
+    SIMILAR = 2  # met by who met what this user watched and was shown
     CHANNELS = 4  # channels that the user watches most
     TRENDING = 8
     FRESH = 16

@@ -4,7 +4,7 @@ The stream folds events into these rows, `watchnext.store` derives the Feast sch
 `watchnext.features.state` reads them. Field kinds: `str`, `int` (int64), `float` (float64), `bool`, and lists of the
 first three. Sizes are those of `watchnext.features.spec`.
 Lists of one row that belong together have one length and run from old to new.
-A watch of unknown time (`WatchEvent.timed`) has the time UNKNOWN_MS: older than all others, and never a "time since".
+A watch or an impression that is not `timed` has the time UNKNOWN_MS: older than all others, and never a "time since".
 """
 
 from typing import Any, ClassVar, Final
@@ -65,6 +65,7 @@ class UserWatches(UserRow, kw_only=True):
     topic_last: list[int] = []  # epoch ms, or UNKNOWN_MS
     seen_ids: list[str] = []  # the last SEEN distinct watched videos, old to new
     watches: int = 0
+    completions: int = 0  # completed watches out of a list: what came of the impressions
     watch_seconds_total: float = 0.0
 
 
@@ -91,7 +92,7 @@ class UserImpressions(UserRow, kw_only=True):
 
     impression_video_ids: list[str] = []
     impression_counts: list[int] = []
-    impression_last: list[int] = []  # epoch ms
+    impression_last: list[int] = []  # epoch ms, or UNKNOWN_MS
     impressions: int = 0
 
 
@@ -145,7 +146,10 @@ class VideoCatalog(VideoRow, kw_only=True):
 
 
 class VideoCounters(VideoRow, kw_only=True):
-    """How the video fared: integers in the last BUCKETS non-empty hours, and totals of all older ones."""
+    """How the video fared: integers in the last BUCKETS non-empty hours, and totals of all older ones.
+
+    What has no time counts among the older ones.
+    """
 
     VIEW: ClassVar[View] = View.VIDEO_COUNTERS
     TOPIC: ClassVar[Topic] = Topic.VIDEO_DELTAS
@@ -157,10 +161,12 @@ class VideoCounters(VideoRow, kw_only=True):
     bucket_hours: list[int] = []  # epoch hours
     bucket_impressions: list[int] = []
     bucket_clicks: list[int] = []
+    bucket_completions: list[int] = []  # completed clicks
     bucket_watches: list[int] = []
     bucket_watch_ms: list[int] = []
     older_impressions: int = 0
     older_clicks: int = 0
+    older_completions: int = 0
     older_watches: int = 0
     older_watch_ms: int = 0
 

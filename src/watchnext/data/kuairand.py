@@ -2,8 +2,8 @@
 
 Reads the official files (`data/log_standard_*_pure.csv` and its two tables) and the six-day slice with cut histories
 (its `SOURCE.md` tells the quirks). Every row of the log is an impression; a clicked one is also a watch, stamped alike.
-What was played without a click is no watch. The untimed history of the slice becomes watches with the surface
-`derived-history`, which fill the history and nothing else.
+What was played without a click is no watch. The untimed history of the slice becomes impressions and watches with the
+surface `derived-history`: history and counts, but no time and no label.
 
 >>> KuaiRand(Path("KuaiRand-Pure"), clock=SystemClock(), users=1_000).describe().counts       # doctest: +SKIP
 """
@@ -17,7 +17,14 @@ import pandas as pd
 from watchnext.clock import Clock
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
-from watchnext.data.kuairand_files import KuaiRandFiles, read_history, read_impressions, read_users, read_videos
+from watchnext.data.kuairand_files import (
+    HistorySequence,
+    KuaiRandFiles,
+    read_history,
+    read_impressions,
+    read_users,
+    read_videos,
+)
 from watchnext.data.records import Description, Record, in_time_order, keep_users
 from watchnext.data.tables import Dropped, rows_of
 
@@ -33,9 +40,10 @@ DERIVED: Final = {
     "video_seconds": "the median of all lengths where the table has none",
     "position": "0; the rows of one user and moment are one list, counted in the order of the file",
     "country": COUNTRY,
-    "history": f"the slice's long views before its first day, untimed there: seed watches ending at last_time_ms, ten "
-    f"minutes apart, of 18 s or the whole video, completed, surface {DERIVED_SURFACE}; in the history only, "
-    "never in a label, a time feature or a video's counters",
+    "history": f"the slice's exposures and long views before its first day, untimed there: seed impressions and seed "
+    f"watches, each ending at last_time_ms, ten minutes apart, surface {DERIVED_SURFACE}; a watch is of 18 s or the "
+    "whole video, completed, and out of the list of the seed impressions where they have its video; in the history and "
+    "in counts, never in a label or a time feature",
 }
 
 
@@ -56,7 +64,8 @@ class KuaiRand:
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())
         self._people = people[people["user_id"].isin(kept)]
-        self._seeds = self._seed_watches(kept)
+        self._seeds = self._untimed("long_watch_seq", kept)
+        self._seed_shown = self._untimed("watch_seq", kept)
 
     def catalog(self) -> Iterator[CatalogEvent]:
         """All videos; the data has no titles and no languages."""
@@ -75,8 +84,8 @@ class KuaiRand:
             yield ProfileEvent(user_id=user.user_id, country=COUNTRY)
 
     def events(self) -> Iterator[Record]:
-        """Seed watches, impressions and watches, by the time at which they become available."""
-        return in_time_order(self._impressions(), self._watched(), self._seeded())
+        """Impressions and watches, those of the untimed history too, by the time at which they become available."""
+        return in_time_order(self._seeded_impressions(), self._impressions(), self._watched(), self._seeded())
 
     def describe(self) -> Description:
         """Counts and the rules."""
@@ -89,9 +98,10 @@ class KuaiRand:
                 "videos": len(self._videos),
                 "impressions": len(self._shown),
                 "watches": int(self._shown["is_click"].sum()),
+                "seed impressions": len(self._seed_shown),
                 "seed watches": len(self._seeds),
             },
-            first_ms=min(first_shown, int(self._seeds["started_ms"].min())) if len(self._seeds) else first_shown,
+            first_ms=int(min([first_shown, *self._seeds["started_ms"], *self._seed_shown["started_ms"]])),
             last_ms=int(self._shown["ended_ms"].max()),
             derived=DERIVED,
             dropped=dict(self.dropped),
@@ -133,7 +143,23 @@ class KuaiRand:
                 ),
             )
 
+    def _seeded_impressions(self) -> Iterator[Record]:
+        for row in rows_of(self._seed_shown):
+            yield (
+                Topic.IMPRESSION,
+                ImpressionEvent(
+                    event_id=f"{_untimed_list(row.user_id)}-i{row.nth}",
+                    request_id=_untimed_list(row.user_id),
+                    user_id=row.user_id,
+                    video_id=row.video_id,
+                    position=row.nth,
+                    shown_at=row.ended_ms,
+                    surface=DERIVED_SURFACE,
+                ),
+            )
+
     def _seeded(self) -> Iterator[Record]:
+        shown = set(zip(self._seed_shown["user_id"], self._seed_shown["video_id"], strict=True))
         for row in rows_of(self._seeds):
             yield (
                 Topic.WATCH,
@@ -147,16 +173,22 @@ class KuaiRand:
                     completed=True,
                     country=COUNTRY,
                     surface=DERIVED_SURFACE,
+                    request_id=_untimed_list(row.user_id) if (row.user_id, row.video_id) in shown else None,
                 ),
             )
 
-    def _seed_watches(self, kept: set[str]) -> pd.DataFrame:
-        """One row a long view of the untimed history, sorted by its derived end."""
+    def _untimed(self, sequence: HistorySequence, kept: set[str]) -> pd.DataFrame:
+        """One row an entry of the untimed history, sorted by its derived end."""
         if self._files.history is None:
             return pd.DataFrame(columns=["user_id", "video_id", "nth", "started_ms", "ended_ms", "seconds"])
-        history = read_history(self._files.history, self._videos, self.dropped)
+        history = read_history(self._files.history, self._videos, self.dropped, sequence)
         seeds = history[history["user_id"].isin(kept)]
         seconds = seeds["video_id"].map(self._videos.set_index("video_id")["seconds"])
         ended = seeds["last_time_ms"] - seeds["from_end"] * SEED_SPACING_MS
         started = ended - (seconds.clip(upper=LONG_VIEW_SECONDS) * 1000).round().astype("int64")
         return seeds.assign(seconds=seconds, started_ms=started, ended_ms=ended).sort_values("ended_ms", kind="stable")
+
+
+def _untimed_list(user_id: str) -> str:
+    """The request id of a user's untimed history: one list."""
+    return f"kr-{user_id}-h"

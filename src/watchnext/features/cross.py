@@ -23,9 +23,10 @@ __all__ = ["RANKER_FEATURES", "cross_features", "cross_features_of_many"]
 Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
-# A young video's rates lean on this many imaginary impressions or watches of the average kind.
+# The rates of a young video, or of a new user, lean on this many imaginary impressions or watches of the average kind.
 PRIOR_IMPRESSIONS = 20.0
 PRIOR_CLICK_RATE = 0.1
+PRIOR_COMPLETION_RATE = 0.05  # of impressions
 PRIOR_WATCHES = 5.0
 PRIOR_FRACTION = 0.5
 
@@ -161,6 +162,7 @@ def _video(asked: _Asked) -> dict[str, Doubles]:
     seconds = videos.seconds.astype(np.float64)
     impressions = videos.impressions.astype(np.float64)
     clicks = videos.clicks.astype(np.float64)
+    completions = videos.completions.astype(np.float64)
     watches = videos.watches.astype(np.float64)
     imagined = PRIOR_WATCHES * PRIOR_FRACTION * seconds
     mean_seconds = (videos.watch_seconds.astype(np.float64) + imagined) / (watches + PRIOR_WATCHES)
@@ -169,8 +171,10 @@ def _video(asked: _Asked) -> dict[str, Doubles]:
         "video_seconds": seconds,
         "video_impressions": impressions,
         "video_clicks": clicks,
+        "video_completions": completions,
         "video_watches": watches,
         "video_click_rate": (clicks + PRIOR_IMPRESSIONS * PRIOR_CLICK_RATE) / (impressions + PRIOR_IMPRESSIONS),
+        "video_completion_rate": _completion_rate(completions, impressions),
         "video_mean_seconds": mean_seconds,
         "video_mean_fraction": mean_seconds / np.maximum(seconds, 1.0),
     }
@@ -179,6 +183,7 @@ def _video(asked: _Asked) -> dict[str, Doubles]:
 def _user(asked: _Asked) -> dict[str, Doubles]:
     """What holds for all candidates of a user alike."""
     watches, impressions = asked.each(lambda user: user.watches), asked.each(lambda user: user.impressions)
+    completions = asked.each(lambda user: user.completions)
     age, now_ms = asked.each(lambda user: user.age), asked.now_ms
     last_watch = asked.each(lambda user: user.history_at[-1] if len(user.history_at) else 0, np.int64)
     last_query = asked.each(lambda user: user.last_query_at, np.int64)
@@ -188,11 +193,17 @@ def _user(asked: _Asked) -> dict[str, Doubles]:
         "user_mean_fraction": asked.mean("history_fractions"),
         "user_impressions": impressions,
         "user_watches_per_impression": watches / (impressions + PRIOR_IMPRESSIONS),
+        "user_completions": completions,
+        "user_completion_rate": _completion_rate(completions, impressions),
         "days_since_last_watch": _days_since(last_watch, now_ms),
         "days_since_last_query": _days_since(last_query, now_ms),
         "age_years": np.maximum(age, 0.0),
         "age_missing": (age < 0).astype(np.float64),
     }
+
+
+def _completion_rate(completions: Doubles, impressions: Doubles) -> Doubles:
+    return (completions + PRIOR_IMPRESSIONS * PRIOR_COMPLETION_RATE) / (impressions + PRIOR_IMPRESSIONS)
 
 
 def _owner(lists: Sequence[NDArray[Any]]) -> Longs:

@@ -7,7 +7,7 @@ from typing import Final
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 
-VERSION: Final = 2  # raise when a formula in this room changes and no name or size does
+VERSION: Final = 3  # raise when a formula in this room changes and no name or size does
 
 HISTORY: Final = 50  # watches and search tokens kept (the paper's bags)
 EXPOSURES: Final = 100  # videos with impression or serving counts kept
@@ -42,8 +42,10 @@ RANKER_FEATURES: Final = (
     "video_seconds",
     "video_impressions",
     "video_clicks",
+    "video_completions",  # completed clicks
     "video_watches",
     "video_click_rate",
+    "video_completion_rate",  # of impressions
     "video_mean_seconds",  # of a watch
     "video_mean_fraction",  # of a watch, of the video's length
     # the user
@@ -52,6 +54,8 @@ RANKER_FEATURES: Final = (
     "user_mean_fraction",
     "user_impressions",
     "user_watches_per_impression",
+    "user_completions",  # completed clicks
+    "user_completion_rate",  # of impressions
     "days_since_last_watch",
     "days_since_last_query",
     "age_years",

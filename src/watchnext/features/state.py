@@ -45,6 +45,7 @@ class UserState:
     topic_last: list[int] = field(default_factory=list)
     seen_ids: list[str] = field(default_factory=list)
     watches: int = 0
+    completions: int = 0
     search_tokens: list[str] = field(default_factory=list)
     last_query: str = ""
     last_query_at: int = 0
@@ -138,6 +139,7 @@ class EncodedUser:
     hour: int  # of the day, UTC, 0 to 23
     now_ms: int
     watches: int
+    completions: int
     impressions: int
     last_query_at: int  # 0: never searched
     age: float  # years; -1: not told
@@ -204,6 +206,7 @@ def encode_user(state: UserState, context: RequestContext, vocabularies: Vocabul
         hour=context.now_ms // HOUR_MS % 24,
         now_ms=context.now_ms,
         watches=state.watches,
+        completions=state.completions,
         impressions=state.impressions,
         last_query_at=state.last_query_at,
         age=_age(state, context.now_ms),

@@ -30,8 +30,9 @@ class CandidateVideos:
     language: Ints
     uploaded_at: NDArray[np.int64]  # epoch ms
     seconds: Floats  # length
-    impressions: Floats  # this and the next three: decayed as of `VideoTable.counters_at_ms`
+    impressions: Floats  # this and the next four: decayed as of `VideoTable.counters_at_ms`
     clicks: Floats
+    completions: Floats  # completed clicks
     watches: Floats
     watch_seconds: Floats
 
@@ -44,7 +45,8 @@ class CandidateVideos:
 
 
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos))
-_COUNTED = ("impressions", "clicks", "watches", "watch_ms")  # hourly, in a `VideoCounters` row
+_COUNTED = ("impressions", "clicks", "completions", "watches", "watch_ms")  # hourly, in a `VideoCounters` row
+COUNTERS = (*_COUNTED[:-1], "watch_seconds")  # what `decayed_totals` makes of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,8 @@ class VideoTable(CandidateVideos):
             topics[at, : len(known)] = known
             restricted[at, vocabularies.countries.indices(row["restricted_countries"])] = True
         counted = np.array(
-            [(0.0,) * 4, *(decayed_totals(counters.get(video_id), at_ms) for video_id in video_ids)], dtype=np.float32
+            [(0.0,) * len(COUNTERS), *(decayed_totals(counters.get(video_id), at_ms) for video_id in video_ids)],
+            dtype=np.float32,
         )
         return cls(
             row=np.arange(len(rows) + 1, dtype=np.int32),
@@ -103,10 +106,7 @@ class VideoTable(CandidateVideos):
             language=vocabularies.languages.indices(("", *(row["language"] for row in rows))),
             uploaded_at=np.array([0, *(row["uploaded_at"] for row in rows)], dtype=np.int64),
             seconds=np.array([0, *(row["video_seconds"] for row in rows)], dtype=np.float32),
-            impressions=counted[:, 0].copy(),
-            clicks=counted[:, 1].copy(),
-            watches=counted[:, 2].copy(),
-            watch_seconds=counted[:, 3].copy(),
+            **{name: counted[:, at].copy() for at, name in enumerate(COUNTERS)},
             video_ids=["", *video_ids],
             titles=["", *(row["title"] for row in rows)],
             restricted=np.packbits(restricted, axis=1, bitorder="little"),
@@ -142,21 +142,21 @@ class VideoTable(CandidateVideos):
         )
 
 
-def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, float, float, float]:
-    """Impressions, clicks, watches and watch seconds of a `VideoCounters` row as of `at_ms`; zeros without a row.
+def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, ...]:
+    """The `COUNTERS` of a `VideoCounters` row as of `at_ms`; zeros without a row.
 
     An hour's count halves every COUNTER_HALF_LIFE_HOURS; hours after `at_ms` count in full. What fell out of the row
     (`older_*`) has no time of its own and decays as the oldest hour that is left does: an upper bound, which fades
     with the row.
     """
     if row is None:
-        return 0.0, 0.0, 0.0, 0.0
+        return (0.0,) * len(COUNTERS)
     weights = _weights(row["bucket_hours"], at_ms)
-    counts = np.array([row[f"bucket_{name}"] for name in _COUNTED], dtype=np.float64)  # [4, hours]
+    counts = np.array([row[f"bucket_{name}"] for name in _COUNTED], dtype=np.float64)  # [counters, hours]
     older = np.array([row[f"older_{name}"] for name in _COUNTED], dtype=np.float64)
     totals = (counts * weights).sum(axis=1) + older * weights.min(initial=1.0)
-    impressions, clicks, watches, watch_ms = totals.tolist()
-    return impressions, clicks, watches, watch_ms / 1000
+    *counts, watch_ms = totals.tolist()
+    return (*counts, watch_ms / 1000)
 
 
 def _weights(bucket_hours: Sequence[int], at_ms: int) -> NDArray[np.float64]:

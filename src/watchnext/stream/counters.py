@@ -9,6 +9,7 @@ events come: an hour is in the newest so many from its first event on, or never 
 """
 
 from bisect import bisect_left
+from typing import Final
 
 from watchnext.clock import HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, VideoDelta, WatchEvent
@@ -17,35 +18,39 @@ from watchnext.contracts.rows import VideoCatalog, VideoCounters
 from watchnext.features import spec
 from watchnext.stream.folds import Position, timestamp
 
+COUNTED: Final = ("impressions", "clicks", "completions", "watches", "watch_ms")  # of a delta; hourly in a row
+
 
 def delta_of(event: Event, position: Position) -> VideoDelta | None:
     """What a user event adds to its video's counters; None for events that count nothing.
 
-    Counters go by the hour and fade: a watch of unknown time has no place in them.
+    A watch of unknown time has unknown seconds too: where it came out of a list it tells what became of an impression,
+    else it counts nothing.
     """
-    if isinstance(event, WatchEvent) and event.timed:
-        return VideoDelta(
-            video_id=event.video_id,
-            topic=Topic.WATCH.value,
-            partition=position.partition,
-            offset=position.offset,
-            hour=event.at_ms // HOUR_MS,
-            available_at=event.at_ms,
-            clicks=int(event.request_id is not None),
-            watches=1,
-            watch_ms=round(event.watch_seconds * 1000),
-        )
-    if isinstance(event, ImpressionEvent):
-        return VideoDelta(
-            video_id=event.video_id,
-            topic=Topic.IMPRESSION.value,
-            partition=position.partition,
-            offset=position.offset,
-            hour=event.at_ms // HOUR_MS,
-            available_at=event.at_ms,
-            impressions=1,
-        )
-    return None
+    if isinstance(event, WatchEvent):
+        clicked = event.request_id is not None
+        if not event.timed and not clicked:
+            return None
+        counts = {
+            "clicks": int(clicked),
+            "completions": int(clicked and event.completed),
+            "watches": int(event.timed),
+            "watch_ms": round(event.watch_seconds * 1000) if event.timed else 0,
+        }
+        topic = Topic.WATCH
+    elif isinstance(event, ImpressionEvent):
+        counts, topic = {"impressions": 1}, Topic.IMPRESSION
+    else:
+        return None
+    return VideoDelta(
+        video_id=event.video_id,
+        topic=topic.value,
+        partition=position.partition,
+        offset=position.offset,
+        hour=event.at_ms // HOUR_MS if event.timed else None,
+        available_at=event.at_ms,
+        **counts,
+    )
 
 
 def fold_delta(row: VideoCounters | None, delta: VideoDelta, position: Position) -> VideoCounters | None:
@@ -71,10 +76,12 @@ def fold_delta(row: VideoCounters | None, delta: VideoDelta, position: Position)
         bucket_hours=row.bucket_hours.copy(),
         bucket_impressions=row.bucket_impressions.copy(),
         bucket_clicks=row.bucket_clicks.copy(),
+        bucket_completions=row.bucket_completions.copy(),
         bucket_watches=row.bucket_watches.copy(),
         bucket_watch_ms=row.bucket_watch_ms.copy(),
         older_impressions=row.older_impressions,
         older_clicks=row.older_clicks,
+        older_completions=row.older_completions,
         older_watches=row.older_watches,
         older_watch_ms=row.older_watch_ms,
     )
@@ -103,32 +110,27 @@ def fold_catalog(row: VideoCatalog | None, event: CatalogEvent, position: Positi
 
 def count(row: VideoCounters, delta: VideoDelta) -> None:
     """Add `delta` to the lists of `row`, in place. The result does not depend on the order of the deltas."""
+    counts = [getattr(delta, name) for name in COUNTED]
+    if delta.hour is None:
+        _count_older(row, counts)
+        return
     hours = row.bucket_hours
+    buckets: list[list[int]] = [getattr(row, f"bucket_{name}") for name in COUNTED]
     index = bisect_left(hours, delta.hour)
     if index == len(hours) or hours[index] != delta.hour:
         if index == 0 and len(hours) == spec.BUCKETS:
-            _count_older(row, delta.impressions, delta.clicks, delta.watches, delta.watch_ms)
+            _count_older(row, counts)
             return
         hours.insert(index, delta.hour)
-        for counts in (row.bucket_impressions, row.bucket_clicks, row.bucket_watches, row.bucket_watch_ms):
-            counts.insert(index, 0)
-    row.bucket_impressions[index] += delta.impressions
-    row.bucket_clicks[index] += delta.clicks
-    row.bucket_watches[index] += delta.watches
-    row.bucket_watch_ms[index] += delta.watch_ms
+        for bucket in buckets:
+            bucket.insert(index, 0)
+    for bucket, more in zip(buckets, counts, strict=True):
+        bucket[index] += more
     if len(hours) > spec.BUCKETS:
         del hours[0]
-        _count_older(
-            row,
-            row.bucket_impressions.pop(0),
-            row.bucket_clicks.pop(0),
-            row.bucket_watches.pop(0),
-            row.bucket_watch_ms.pop(0),
-        )
+        _count_older(row, [bucket.pop(0) for bucket in buckets])
 
 
-def _count_older(row: VideoCounters, impressions: int, clicks: int, watches: int, watch_ms: int) -> None:
-    row.older_impressions += impressions
-    row.older_clicks += clicks
-    row.older_watches += watches
-    row.older_watch_ms += watch_ms
+def _count_older(row: VideoCounters, counts: list[int]) -> None:
+    for name, more in zip(COUNTED, counts, strict=True):
+        setattr(row, f"older_{name}", getattr(row, f"older_{name}") + more)

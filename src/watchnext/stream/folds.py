@@ -120,6 +120,7 @@ def _watch(row: UserWatches | None, event: WatchEvent, position: Position, catal
         topic_last=topics.last,
         seen_ids=_moved_to_end(row.seen_ids, event.video_id, spec.SEEN),
         watches=row.watches + 1,
+        completions=row.completions + int(event.completed and event.request_id is not None),
         watch_seconds_total=row.watch_seconds_total + event.watch_seconds,
     )
 
@@ -149,7 +150,7 @@ def _search(row: UserSearches | None, event: SearchEvent, position: Position, _:
 def _impression(row: UserImpressions | None, event: ImpressionEvent, position: Position, _: Catalog) -> UserImpressions:
     row = row or UserImpressions(entity_id=event.user_id)
     shown = _Tally(row.impression_video_ids, row.impression_counts, row.impression_last)
-    shown = shown.add([event.video_id], event.shown_at, spec.EXPOSURES)
+    shown = shown.add([event.video_id], event.shown_at if event.timed else UNKNOWN_MS, spec.EXPOSURES)
     return UserImpressions(
         entity_id=row.entity_id,
         event_timestamp=timestamp(event.shown_at, row.event_timestamp),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from watchnext.contracts.events import VideoDelta
 from watchnext.contracts.names import Topic
 from watchnext.contracts.rows import VideoCounters
-from watchnext.features.videos import decayed_totals
+from watchnext.features.videos import COUNTERS, decayed_totals
 from watchnext.settings import Settings
 from watchnext.stream.archive import events_of, read_archive
 from watchnext.stream.counters import count
@@ -31,11 +31,11 @@ _ORIGIN: Final = attrgetter("video_id", "topic", "partition", "offset")
 def counter_rows(settings: Settings, video_ids: Sequence[str], at_ms: int) -> list[VideoCounters]:
     """The counters at `at_ms` of those of `video_ids` that anybody had been shown or had watched by then."""
     rows = _rows_at(settings, dict.fromkeys(video_ids, (at_ms,)))
-    return [row for _, _, row in rows if row.bucket_hours]
+    return [row for video_id, _, row in rows if row != VideoCounters(entity_id=video_id)]
 
 
 def counters_as_of(settings: Settings, video_ids: pd.Series, at_ms: pd.Series) -> NDArray[np.float32]:
-    """Decayed impressions, clicks, watches and watch seconds of each video at each time, `[rows, 4]`.
+    """The decayed `COUNTERS` of each video at each time, `[rows, len(COUNTERS)]`.
 
     Equal pairs are computed once: callers floor the times to the refresh interval.
     """
@@ -44,7 +44,7 @@ def counters_as_of(settings: Settings, video_ids: pd.Series, at_ms: pd.Series) -
     times: dict[str, list[int]] = {}
     for video_id, time_ms in sorted(pairs):
         times.setdefault(video_id, []).append(time_ms)
-    totals = np.zeros((len(pairs), 4), np.float32)
+    totals = np.zeros((len(pairs), len(COUNTERS)), np.float32)
     place = {pair: number for number, pair in enumerate(pairs)}
     for video_id, time_ms, row in _rows_at(settings, times):
         totals[place[video_id, time_ms]] = decayed_totals(msgspec.structs.asdict(row), time_ms)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from watchnext.features.batches import UserColumns
 from watchnext.features.cross import cross_features_of_many
 from watchnext.features.state import EncodedUser
-from watchnext.features.videos import VideoTable
+from watchnext.features.videos import COUNTERS, VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.settings import Settings
 from watchnext.training.states import encoded_users, seen_videos
@@ -37,7 +37,7 @@ class Impressions:
     row: NDArray[np.int32]
     score: NDArray[np.float32]
     sources: NDArray[np.int32]
-    counters: NDArray[np.float32]  # [impressions, 4], as serving would have had them
+    counters: NDArray[np.float32]  # [impressions, len(COUNTERS)], as serving would have had them
 
     def within(self, first: int, end: int) -> "Impressions":
         """Those of the moments `first` to `end`, counted from `first`; `moment` must rise."""
@@ -47,10 +47,8 @@ class Impressions:
 
     def features(self, users: Sequence[EncodedUser], videos: VideoTable) -> NDArray[np.float32]:
         """Cross features `[impressions, features]`, `moment` being an index into `users`."""
-        impressions, clicks, watches, watch_seconds = self.counters.T
-        candidates = dataclasses.replace(
-            videos.take(self.row), impressions=impressions, clicks=clicks, watches=watches, watch_seconds=watch_seconds
-        )
+        counters: dict[str, Any] = dict(zip(COUNTERS, self.counters.T, strict=True))
+        candidates = dataclasses.replace(videos.take(self.row), **counters)
         return cross_features_of_many(users, self.moment, candidates, self.score, self.sources)
 
 

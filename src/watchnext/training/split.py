@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from watchnext.clock import DAY_MS
+from watchnext.contracts.names import DERIVED_SURFACE
 from watchnext.data.labels import label_impressions
 from watchnext.data.splits import split_at_share
 from watchnext.errors import DataError
@@ -31,6 +32,7 @@ class SplitLog:
     finished: pd.DataFrame  # completed watches that began before the split
     learnt: pd.DataFrame  # next watches before the split, capped a user
     shown: pd.DataFrame  # labelled impressions of both parts
+    untimed: pd.DataFrame  # impressions before the split whose times a data set derived: no labels
     asked: pd.DataFrame  # queries from the split on, with their targets
 
     @property
@@ -47,7 +49,8 @@ class SplitLog:
     def met(self) -> pd.DataFrame:
         """User and video of all that was watched or shown before the split; repeats stay in."""
         begun = self.watches[self.watches["started_at"] < self.split_ms]
-        return pd.concat([part[["user_id", "video_id"]] for part in (begun, self.past_shown)], ignore_index=True)
+        parts = (begun, self.untimed, self.past_shown)
+        return pd.concat([part[["user_id", "video_id"]] for part in parts], ignore_index=True)
 
 
 def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog:
@@ -59,6 +62,8 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
     watches, catalog = log.watches(snapshot), log.catalog(snapshot)
     known = set(catalog["video_id"])
     impressions, window_ms = log.impressions(snapshot), round(settings.training.click_window_minutes * 60_000)
+    derived = impressions["surface"] == DERIVED_SURFACE
+    impressions, untimed = impressions[~derived].reset_index(drop=True), impressions[derived]
     labels = next_watches(watches, impressions, known, window_ms)
     shown = _labelled_impressions(snapshot, impressions, watches, known, window_ms)
     if labels.empty or shown.empty:
@@ -76,6 +81,7 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
         finished=watches[watches["completed"] & (watches["started_at"] < split_ms)],
         learnt=capped(past, per_user),
         shown=shown,
+        untimed=untimed[untimed["shown_at"] < split_ms],
         asked=queries(labels, split_ms),
     )
 

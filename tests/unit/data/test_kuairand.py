@@ -25,7 +25,7 @@ VIDEOS = (
 )
 HISTORY = (
     "user_id,history_len,last_time_ms,watch_seq,like_seq,long_watch_seq\n"
-    f"1,3,{T - 10_000_000},100 101 102,,100 101\n2,1,{T - 20_000_000},100,,\n3,1,{T},100,,100\n"
+    f"1,3,{T - 10_000_000},101 102,,100 101\n2,1,{T - 20_000_000},100,,\n3,1,{T},100,,100\n"
 )
 
 
@@ -53,7 +53,7 @@ def events_of(dataset: KuaiRand, topic: Topic) -> list:
 @pytest.mark.parametrize("make", [slice_folder, official_folder])
 def test_both_layouts_give_the_same_real_events(tmp_path, make):
     dataset = KuaiRand(make(tmp_path), clock=NOW)
-    shown = events_of(dataset, Topic.IMPRESSION)
+    shown = [event for event in events_of(dataset, Topic.IMPRESSION) if event.surface != DERIVED_SURFACE]
     watches = [event for event in events_of(dataset, Topic.WATCH) if event.surface != DERIVED_SURFACE]
 
     assert [(e.user_id, e.video_id, e.position, e.shown_at, e.surface) for e in shown] == [
@@ -87,8 +87,21 @@ def test_the_untimed_history_becomes_marked_watches_before_its_last_time(tmp_pat
         ("1", "100", 18.0, T - 10_600_000),
         ("1", "101", 18.0, T - 10_000_000),
     ]
-    assert all(event.completed and event.request_id is None for event in seeds)
+    assert all(event.completed for event in seeds)
+    assert [e.request_id for e in seeds] == [None, "kr-1-h"]  # 100 was shown before the exposures that are listed
     assert DERIVED_SURFACE in dataset.derived["history"]
+
+
+def test_the_untimed_exposures_become_marked_impressions_of_one_list(tmp_path):
+    dataset = KuaiRand(slice_folder(tmp_path), clock=NOW)
+    seeds = [event for event in events_of(dataset, Topic.IMPRESSION) if event.surface == DERIVED_SURFACE]
+
+    assert [(e.user_id, e.video_id, e.request_id, e.position, e.shown_at) for e in seeds] == [
+        ("2", "100", "kr-2-h", 0, T - 20_000_000),
+        ("1", "101", "kr-1-h", 0, T - 10_600_000),
+        ("1", "102", "kr-1-h", 1, T - 10_000_000),
+    ]
+    assert len({event.event_id for event in seeds}) == 3
 
 
 def test_only_users_with_impressions_are_kept(tmp_path):

@@ -30,6 +30,7 @@ ROW = {
     "serving_counts": [6],
     "serving_last": [NOW + DAY],  # a clock ahead of ours
     "watches": 40,
+    "completions": 14,
     "impressions": 60,
     "last_query_at": NOW - DAY,
     "age": 30.0,
@@ -65,8 +66,10 @@ def features(row=ROW, scores=(0.5, -1.0, 0.0), sources=(9, 2, 0)):
         ("video_seconds", [100, 100, 100]),
         ("video_impressions", [9, 0, 0]),
         ("video_clicks", [1, 0, 0]),
+        ("video_completions", [1, 0, 0]),  # half of 1, half of 1 older one
         ("video_watches", [3, 0, 0]),
         ("video_click_rate", [(1 + 2) / (9 + 20), 0.1, 0.1]),
+        ("video_completion_rate", [(1 + 1) / (9 + 20), 0.05, 0.05]),
         ("video_mean_seconds", [(60 + 250) / (3 + 5), 50, 50]),
         ("video_mean_fraction", [(60 + 250) / (3 + 5) / 100, 0.5, 0.5]),
         ("user_watches", [40] * 3),
@@ -74,6 +77,8 @@ def features(row=ROW, scores=(0.5, -1.0, 0.0), sources=(9, 2, 0)):
         ("user_mean_fraction", [0.3] * 3),
         ("user_impressions", [60] * 3),
         ("user_watches_per_impression", [40 / 80] * 3),
+        ("user_completions", [14] * 3),
+        ("user_completion_rate", [15 / 80] * 3),
         ("days_since_last_watch", [1] * 3),
         ("days_since_last_query", [1] * 3),
         ("age_years", [30] * 3),

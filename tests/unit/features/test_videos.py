@@ -24,6 +24,7 @@ def test_counters_halve_every_three_days():
     videos = video_table()
     assert videos.impressions.tolist() == [0, 8 / 2 + 4 + 2 / 2, 0, 0]
     assert videos.clicks.tolist() == [0, 1, 0, 0]
+    assert videos.completions.tolist() == [0, 1 / 2 + 1 / 2, 0, 0]
     assert videos.watches.tolist() == [0, 2 / 2 + 1 + 2 / 2, 0, 0]
     assert videos.watch_seconds.tolist() == [0, 60 / 2 + 30, 0, 0]
 
@@ -40,9 +41,9 @@ def test_counters_halve_every_three_days():
 )
 def test_decayed_totals_by_hand(hours, counts, older, at_hour, value):
     row = {"bucket_hours": hours, "bucket_watch_ms": counts, "older_watch_ms": older}
-    for name in ("impressions", "clicks", "watches"):
+    for name in ("impressions", "clicks", "completions", "watches"):
         row |= {f"bucket_{name}": [0] * len(hours), f"older_{name}": 0}
-    assert decayed_totals(row, at_hour * HOUR + 1) == pytest.approx((0, 0, 0, value / 1000))
+    assert decayed_totals(row, at_hour * HOUR + 1) == pytest.approx((0, 0, 0, 0, value / 1000))
 
 
 def test_restricted_countries_do_not_see_a_video():

@@ -46,6 +46,8 @@ COUNTERS = {
         "older_impressions": 2,
         "bucket_clicks": [2, 0],
         "older_clicks": 0,
+        "bucket_completions": [1, 0],
+        "older_completions": 1,
         "bucket_watches": [2, 1],
         "older_watches": 2,
         "bucket_watch_ms": [60_000, 30_000],

@@ -43,6 +43,7 @@ def counters_row(number: int, watches: int) -> VideoCounters:
         bucket_hours=[NOW_MS // HOUR_MS],
         bucket_impressions=[10 * watches],
         bucket_clicks=[watches],
+        bucket_completions=[watches],
         bucket_watches=[watches],
         bucket_watch_ms=[30_000 * watches],
     )

@@ -70,6 +70,7 @@ def bundle() -> Bundle:
         seconds=np.full(count, 60, np.float32),
         impressions=zeros,
         clicks=zeros,
+        completions=zeros,
         watches=watches,
         watch_seconds=zeros,
         video_ids=names,

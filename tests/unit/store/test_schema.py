@@ -71,7 +71,8 @@ def test_no_feature_ends_in_what_feasts_join_drops() -> None:
 SERVICES = {
     "user_v1": {
         "user_watches": "watch_video_ids watch_seconds watch_fractions watch_times channel_ids channel_watches "
-        "channel_last topic_names topic_watches topic_last seen_ids watches watch_seconds_total",
+        "channel_last topic_names topic_watches topic_last seen_ids watches completions "
+        "watch_seconds_total",
         "user_searches": "search_tokens search_token_times last_query last_query_at searches",
         "user_impressions": "impression_video_ids impression_counts impression_last impressions",
         "user_servings": "serving_video_ids serving_counts serving_last servings",
@@ -79,8 +80,8 @@ SERVICES = {
     },
     "video_v1": {
         "video_catalog": "channel_id topics language uploaded_at video_seconds title restricted_countries",
-        "video_counters": "bucket_hours bucket_impressions bucket_clicks bucket_watches bucket_watch_ms "
-        "older_impressions older_clicks older_watches older_watch_ms",
+        "video_counters": "bucket_hours bucket_impressions bucket_clicks bucket_completions bucket_watches "
+        "bucket_watch_ms older_impressions older_clicks older_completions older_watches older_watch_ms",
     },
 }
 

@@ -8,14 +8,16 @@ from watchnext.stream.counters import delta_of, fold_catalog, fold_delta
 from watchnext.stream.folds import Position
 
 
-def delta(offset: int, hour: int, *, origin: str = "watch-events", partition: int = 0, **counts: int) -> VideoDelta:
+def delta(
+    offset: int, hour: int | None, *, origin: str = "watch-events", partition: int = 0, **counts: int
+) -> VideoDelta:
     return VideoDelta(
         video_id="v",
         topic=origin,
         partition=partition,
         offset=offset,
         hour=hour,
-        available_at=hour * 3_600_000,
+        available_at=(hour or 0) * 3_600_000,
         **(counts or {"watches": 1}),
     )
 
@@ -45,15 +47,34 @@ def watch(request: str | None, surface: str = "") -> WatchEvent:
 @pytest.mark.parametrize(
     ("event", "wanted"),
     [
-        (watch("r"), {"hour": 1, "available_at": 3_600_500, "clicks": 1, "watches": 1, "watch_ms": 1_500}),
+        (
+            watch("r"),
+            {"hour": 1, "available_at": 3_600_500, "clicks": 1, "completions": 1, "watches": 1, "watch_ms": 1_500},
+        ),
         (watch(None), {"hour": 1, "available_at": 3_600_500, "clicks": 0, "watches": 1, "watch_ms": 1_500}),
         (
             ImpressionEvent(event_id="e", request_id="r", user_id="u", video_id="v", position=0, shown_at=3_599_999),
             {"hour": 0, "available_at": 3_599_999, "impressions": 1},
         ),
+        (
+            watch("r", surface="derived-history"),
+            {"hour": None, "available_at": 3_600_500, "clicks": 1, "completions": 1},
+        ),
+        (
+            ImpressionEvent(
+                event_id="e",
+                request_id="r",
+                user_id="u",
+                video_id="v",
+                position=0,
+                shown_at=3_599_999,
+                surface="derived-history",
+            ),
+            {"hour": None, "available_at": 3_599_999, "impressions": 1},
+        ),
     ],
 )
-def test_what_an_event_adds_to_its_video(event: Event, wanted: dict[str, int]) -> None:
+def test_what_an_event_adds_to_its_video(event: Event, wanted: dict[str, int | None]) -> None:
     counted = delta_of(event, Position(3, 17))
     topic = "watch-events" if isinstance(event, WatchEvent) else "impression-events"
     assert counted == VideoDelta(video_id="v", topic=topic, partition=3, offset=17, **wanted)  # type: ignore[arg-type]
@@ -63,13 +84,20 @@ def test_other_events_count_nothing() -> None:
     assert delta_of(ProfileEvent(user_id="u"), Position(0, 0)) is None
 
 
-def test_a_watch_of_unknown_time_counts_in_no_hour() -> None:
+def test_a_watch_of_unknown_time_outside_of_lists_counts_nothing() -> None:
     assert delta_of(watch(None, surface="derived-history"), Position(0, 0)) is None
+
+
+def test_what_has_no_hour_counts_among_the_older_ones() -> None:
+    row = folded(delta(1, None, impressions=1, completions=1), delta(2, 10, impressions=2), delta(3, None, clicks=1))
+    assert (row.bucket_hours, row.bucket_impressions, row.bucket_completions) == ([10], [2], [0])
+    assert (row.older_impressions, row.older_clicks, row.older_completions) == (1, 1, 1)
+    assert row.event_timestamp == 10 * 3_600_000_000 + 1
 
 
 def test_counts_of_two_hours_and_origins() -> None:
     row = folded(
-        delta(5, 10, clicks=1, watches=1, watch_ms=700),
+        delta(5, 10, clicks=1, completions=1, watches=1, watch_ms=700),
         delta(2, 11, origin="impression-events", partition=3, impressions=1),
         delta(6, 10, watches=1, watch_ms=300),
     )
@@ -83,6 +111,7 @@ def test_counts_of_two_hours_and_origins() -> None:
         bucket_hours=[10, 11],
         bucket_impressions=[0, 1],
         bucket_clicks=[1, 0],
+        bucket_completions=[1, 0],
         bucket_watches=[2, 0],
         bucket_watch_ms=[1_000, 0],
     )

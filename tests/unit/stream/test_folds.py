@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,31 @@ def test_a_watch_of_unknown_time_is_history_and_moves_no_time() -> None:
     assert (row.topic_names, row.topic_watches, row.topic_last) == (["t2", "t1"], [1, 3], [0, 90_000])
     assert (row.seen_ids, row.watches, row.watch_seconds_total) == (["v1", "v2"], 3, 30.0)
     assert row.event_timestamp == 95_000_000  # from then on the row may be read
+
+
+def test_completed_watches_count_where_they_came_out_of_a_list() -> None:
+    free, listed = watch("e1", "v1", 60_000), msgspec.structs.replace(watch("e2", "v1", 70_000), request_id="r")
+    done = [msgspec.structs.replace(event, completed=True) for event in (free, listed)]
+    row = folded(listed, done[0], msgspec.structs.replace(done[1], event_id="e3"))
+    assert isinstance(row, UserWatches)
+    assert (row.watches, row.completions) == (3, 1)
+
+
+def test_an_impression_of_unknown_time_is_counted_and_moves_no_time() -> None:
+    def shown(event_id: str, video: str, at_ms: int, surface: str = "home") -> ImpressionEvent:
+        return ImpressionEvent(
+            event_id=event_id, request_id="r", user_id="u", video_id=video, position=0, shown_at=at_ms, surface=surface
+        )
+
+    row = folded(
+        shown("e1", "v2", 90_000),
+        shown("h1", "v1", 95_000, "derived-history"),
+        shown("h2", "v2", 96_000, "derived-history"),
+    )
+    assert isinstance(row, UserImpressions)
+    assert (row.impression_video_ids, row.impression_counts) == (["v1", "v2"], [1, 2])
+    assert (row.impression_last, row.impressions) == ([0, 90_000], 3)
+    assert row.event_timestamp == 96_000_000  # from then on the row may be read
 
 
 def test_only_the_last_fifty_watches_stay() -> None:
