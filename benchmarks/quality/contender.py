@@ -1,7 +1,7 @@
 """Contenders out of this repository, run like the peers: chosen on the validation split, seeds, the same files.
 
-Our towers; and the pipeline gate's item-item cosine over all that was met, shown or watched, since the peers know
-watches alone and what was shown tells much.
+Our towers, alone and merged with the other sources as retrieval does; and the pipeline gate's item-item cosine over all
+that was met, shown or watched, since the peers know watches alone and what was shown tells much.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.peers.choice import SEEDS, Parameters, grid
 from benchmarks.peers.contest import compete, retrieval_task
 from benchmarks.peers.lists import Rows
-from benchmarks.quality import ours
+from benchmarks.quality import merged, ours
 from benchmarks.quality.code import code_hash
 from benchmarks.quality.split_files import Split
 from watchnext.evaluation.baselines import ItemCosine
@@ -49,11 +49,20 @@ class Contender:
 
 
 def towers(split: Split, parameters: Parameters, seed: int) -> Rows:
-    """Ours; `parameters` are settings of `training`."""
+    """Ours alone; `parameters` are settings of `training`."""
+    return _trained(ours.towers_lists, split, parameters, seed)
+
+
+def all_sources(split: Split, parameters: Parameters, seed: int) -> Rows:
+    """Ours with the sources beside them; `parameters` are settings of `training`."""
+    return _trained(merged.lists, split, parameters, seed)
+
+
+def _trained(lists: Callable[[Settings, Split, Path], Rows], split: Split, parameters: Parameters, seed: int) -> Rows:
     with TemporaryDirectory() as scratch:
         training = Training(**parameters, seed=seed, threads=1)
         settings = Settings(home=Path(scratch), profile=PROFILE, training=training)
-        return ours.towers_lists(settings, split, Path(scratch))
+        return lists(settings, split, Path(scratch))
 
 
 def item_cosine(split: Split, parameters: Parameters, seed: int) -> Rows:
@@ -66,28 +75,26 @@ def item_cosine(split: Split, parameters: Parameters, seed: int) -> Rows:
     return ours.ranked(data, split, lambda part: fitted.scores(bags[part]))
 
 
+_KUAIRAND_GRID: Final = {
+    "embedding_dim": [64, 128],
+    "tower": [[256]],
+    "tower_learning_rate": [0.001],
+    "tower_id_rate": [0.005],
+    "tower_epochs": [4, 6],
+    "negatives": [4_000],
+}
 KUAIRAND: Final = (
     Contender("item-cosine-met", item_cosine, grid(bag=["history", "shown"]), "recall", SEEDS[:1]),
-    Contender(
-        "towers",
-        towers,
-        grid(
-            embedding_dim=[64, 128],
-            tower=[[256]],
-            tower_learning_rate=[0.001],
-            tower_id_rate=[0.005],
-            tower_epochs=[4, 6],
-            negatives=[4_000],
-        ),
-        "recall",
-    ),
+    Contender("towers", towers, grid(**_KUAIRAND_GRID), "recall"),
+    Contender("merged", all_sources, grid(**_KUAIRAND_GRID), "recall"),
 )
 _MOVIELENS_GRID: Final = {
     "embedding_dim": [64],
     "windows": [[50, 5, 1]],
     "tower_learning_rate": [0.002],
     "tower_id_rate": [0.04],
-    "tower_epochs": [8],
+    "cap_per_user": [200],  # a user has 165 watches
+    "tower_epochs": [2],
 }
 MOVIELENS: Final = (
     Contender("towers", towers, grid(**_MOVIELENS_GRID), "hit_rate"),

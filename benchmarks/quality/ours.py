@@ -66,7 +66,7 @@ def ranked(data: ExampleSet, split: Split, scores: Callable[[slice], NDArray[np.
     for start in range(0, len(data.queries.users), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         found.append(top_rows(scores(part), data.queries.seen[part], DEPTH))
-    return _split_rows(data, split)[np.concatenate(found)]
+    return split_rows(data, split)[np.concatenate(found)]
 
 
 def write_examples(settings: Settings, split: Split, folder: Path) -> None:
@@ -230,7 +230,7 @@ def _bags(events: Events, users: NDArray[np.int32], ends: NDArray[np.int64]) -> 
     return bags
 
 
-def _split_rows(data: ExampleSet, split: Split) -> NDArray[np.int32]:
+def split_rows(data: ExampleSet, split: Split) -> NDArray[np.int32]:
     """The split's row of each row of the video table."""
     at = {video_id: row for row, video_id in enumerate(split.tables["videos"]["video_id"].to_pylist(), start=1)}
     return np.array([at.get(video_id, 0) for video_id in data.videos.video_ids], np.int32)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 TOWERS = "towers"
+MERGED = "merged"
 RANKER = "ranker"
 POPULAR = "popular"
 ITEM_COSINE = "item cosine"

@@ -1,4 +1,8 @@
-"""Candidates of all sources as one list: a bit a source, one score, one order that ties cannot shake."""
+"""Candidates of all sources as one list: a bit a source, one score, one order that ties cannot shake.
+
+The score of a candidate is a log odds up to a constant, whichever source proposed it (docs/adr/0033): the towers' inner
+product, which is one by its loss, plus what co-occurrence and recent popularity add. It depends on no other candidate.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +13,31 @@ from numpy.typing import NDArray
 
 from watchnext.contracts.names import Source
 
+MET: Final = 6.0  # weights, chosen on a validation day
+POPULARITY: Final = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """One user and all videos."""
+
+    user: NDArray[np.float32]  # [dim]
+    vectors: NDArray[np.float32]  # [V, dim]
+    met: NDArray[np.float32]  # [V] mean similarity to what the user met
+    popularity: NDArray[np.float32]  # [V] log of decayed watches
+
+    def scores(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Of these videos, `[rows]`."""
+        found = self.vectors[rows] @ self.user + MET * np.sqrt(self.met[rows]) + POPULARITY * self.popularity[rows]
+        return found.astype(np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
     """Candidates in retrieval order."""
 
     rows: NDArray[np.int32]  # [N]
-    scores: NDArray[np.float32]  # [N] inner product of user and video
+    scores: NDArray[np.float32]  # [N] `Affinity.scores`
     sources: NDArray[np.int32]  # [N] bitmask
 
 
@@ -28,20 +50,18 @@ def merge(
     fill: Callable[[], NDArray[np.int32]],
     *,
     count: int,
-    user: NDArray[np.float32],
-    vectors: NDArray[np.float32],
+    affinity: Affinity,
 ) -> Merged:
     """At most `count` candidates: all of the other sources, then the tower's best, then `fill` where too few came.
 
-    Every candidate is scored by the user's vector, whichever source proposed it, and the order is by that score.
+    The order is by their score.
 
     Args:
         tower: `[n]` rows, best first; empty where the index is down.
         others: rows of each other source.
         fill: gives popular rows; called only where fewer than `count` were proposed.
         count: wanted candidates.
-        user: `[dim]`.
-        vectors: `[videos, dim]`.
+        affinity: scores the candidates.
     """
     bits: dict[int, int] = {}
     for source, rows in others.items():
@@ -51,10 +71,10 @@ def merge(
         more = fill()
         _add(bits, more[~np.isin(more, list(bits))], Source.POPULAR, count)
     found = np.fromiter(bits, np.int32, len(bits))
-    scores = vectors[found] @ user
+    scores = affinity.scores(found)
     order = np.lexsort((found, -scores))
     sources = np.fromiter(bits.values(), np.int32, len(bits))
-    return Merged(found[order], scores[order].astype(np.float32), sources[order])
+    return Merged(found[order], scores[order], sources[order])
 
 
 def _add(bits: dict[int, int], rows: NDArray[np.int32], source: Source, count: int) -> None:

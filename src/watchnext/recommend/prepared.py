@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from watchnext.features.batches import UserColumns, tower_batch
-from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
+from watchnext.features.state import RequestContext, UserState, encode_user
 from watchnext.generation.bundle import Bundle
 from watchnext.recommend.sources import SourceTables
 
@@ -22,14 +22,17 @@ class PreparedGeneration:
     @classmethod
     def of(cls, bundle: Bundle) -> "PreparedGeneration":
         """Compute the orders and warm the tower up."""
-        prepared = cls(bundle, SourceTables.of(bundle))
+        tables = SourceTables.of(
+            bundle.videos, vectors=bundle.vectors, popular=bundle.popular, item_item=bundle.item_item
+        )
+        prepared = cls(bundle, tables)
         context = RequestContext(now_ms=0, surface="", device="", country="", seed_video_id="")
-        prepared.user_vector(encode_user(UserState.from_rows({}), context, bundle.vocabularies))
+        prepared.user_vector(UserColumns.of([encode_user(UserState.from_rows({}), context, bundle.vocabularies)]))
         return prepared
 
-    def user_vector(self, user: EncodedUser) -> NDArray[np.float32]:
-        """`[dim]`; the example age is 0, the default of `tower_batch` (section 3.3 of the paper)."""
-        inputs = tower_batch(UserColumns.of([user]), self.bundle.videos)
+    def user_vector(self, user: UserColumns) -> NDArray[np.float32]:
+        """`[dim]`, of one user; the example age is 0, the default of `tower_batch` (section 3.3 of the paper)."""
+        inputs = tower_batch(user, self.bundle.videos)
         batch = {name: torch.from_numpy(column) for name, column in inputs.items()}
         with torch.inference_mode():
             return np.asarray(self.bundle.tower.user(batch)[0].numpy(), np.float32)

@@ -25,6 +25,7 @@ from watchnext.contracts.api import RecommendRequest
 from watchnext.contracts.envelope import Candidates, Envelope
 from watchnext.contracts.names import Degraded, Source
 from watchnext.errors import UnavailableError
+from watchnext.features.batches import UserColumns, known_rows
 from watchnext.features.codec import pack
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
 from watchnext.ops import tracing
@@ -33,11 +34,10 @@ from watchnext.recommend.breaker import Bounded, Breaker, Call
 from watchnext.recommend.filters import Filter
 from watchnext.recommend.merge import NOTHING, Merged, merge
 from watchnext.recommend.prepared import PreparedGeneration
-from watchnext.recommend.sources import SourceTables, first
+from watchnext.recommend.sources import OTHERS, SourceTables, first, topped_up
 from watchnext.recommend.trace import Trace
 from watchnext.settings import Settings
 
-OTHERS: Final = 50  # candidates of each source beside the tower
 OVERFETCH: Final = 1_000  # more than asked of Milvus, at most, for what the filters take away
 THREADS: Final = 8  # for each backend
 
@@ -138,13 +138,15 @@ class Retriever:
             seed_video_id=request.seed_video_id,
         )
         user = encode_user(state, context, bundle.vocabularies)
-        vector = live.user_vector(user)
+        columns = UserColumns.of([user])
+        vector = live.user_vector(columns)
         trace.stage("tower")
         wanted = min(count + min(rules.removed, OVERFETCH), len(bundle.vectors) - 1)
         began = time.perf_counter()
         search = self._index.start(bundle.collection, vector[None, :], wanted)
-        watched = user.history[user.history > 0]
-        others = self._others(trace, live, rules, user, now_ms)
+        affinity = live.tables.affinity(vector, np.append(known_rows(columns)[0], rules.seed))
+        alike = live.tables.met_with(np.array([rules.seed])) if rules.seed else affinity.met
+        others = self._others(trace, live, rules, user, alike, now_ms)
         trace.stage("sources")
         tower = self._found(trace, search, rules)
         merged = merge(
@@ -152,8 +154,7 @@ class Retriever:
             others,
             lambda: live.tables.popular_in(rules.country, rules.allowed, count),
             count=count,
-            user=vector,
-            vectors=bundle.vectors,
+            affinity=affinity,
         )
         trace.stage("index", began)
         return self._envelope(
@@ -162,26 +163,28 @@ class Retriever:
             live=live,
             merged=merged,
             state=base64.b64encode(pack({}, user.to_columns())).decode("ascii"),
-            nearest=live.tables.nearest(merged.rows, watched) if request.explain else [],
+            nearest=live.tables.nearest(merged.rows, user.history[user.history > 0]) if request.explain else [],
             why_not=rules.why_not(request.why_not, merged),
         )
 
     def _others(
-        self, trace: Trace, live: PreparedGeneration, rules: Filter, user: EncodedUser, now_ms: int
+        self,
+        trace: Trace,
+        live: PreparedGeneration,
+        rules: Filter,
+        user: EncodedUser,
+        met: NDArray[np.float32],
+        now_ms: int,
     ) -> dict[Source, NDArray[np.int32]]:
-        """The sources beside the tower; the one that may take long (item-item) runs beside the others."""
-        tables, allowed = live.tables, rules.allowed
-        watched = user.history[user.history > 0]
+        """The sources beside the tower; where too few were met with the anchor, those nearest to it are similar."""
+        tables, watched = live.tables, user.history[user.history > 0]
+        found = tables.others(met, most_watched(user), now_ms, rules.allowed)
         anchor = rules.seed or (int(watched[-1]) if len(watched) else 0)
-        similar = self._similar.start(tables, anchor) if anchor else None
-        found = {
-            Source.CHANNELS: tables.channels(most_watched(user), allowed, OTHERS),
-            Source.TRENDING: tables.trend(allowed, OTHERS),
-            Source.FRESH: tables.fresh(now_ms, allowed, OTHERS),
-        }
-        if similar is not None:
+        if anchor and len(found[Source.SIMILAR]) < OTHERS:
+            search = self._similar.start(tables, anchor)
             try:
-                found[Source.SIMILAR] = first(similar.result(self._settings.index_budget_ms), allowed, OTHERS)
+                nearest = search.result(self._settings.index_budget_ms)
+                found[Source.SIMILAR] = topped_up(found[Source.SIMILAR], nearest, rules.allowed, OTHERS)
             except UnavailableError as error:
                 trace.source_lost(Source.SIMILAR, error)
         return found

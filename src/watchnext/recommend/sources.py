@@ -1,10 +1,12 @@
 """The candidate sources beside the tower, from the generation in memory: they answer whatever else is down.
 
-Similar to the last watch (item-item by cosine of video vectors), channels the user watches most, trending (decayed
-watch counts), fresh uploads, and popular per country. Orders are computed once a generation (`SourceTables.of`); a
-request only walks them past the videos that it may not show.
+Similar to what the user watched and was shown (item-item, `generation/item_item.py`; by cosine of video vectors where
+nobody met it yet), channels the user watches most, trending (decayed watch counts), fresh uploads, and popular per
+country. Orders are computed once a generation (`SourceTables.of`); a request only walks them past the videos that it
+may not show.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchnext.clock import DAY_MS
+from watchnext.contracts.names import Source
 from watchnext.features.videos import VideoTable
-from watchnext.generation.bundle import Bundle
+from watchnext.generation.item_item import ItemItem
+from watchnext.recommend.merge import Affinity
 
+OTHERS: Final = 50  # candidates of each source beside the tower
 FRESH_DAYS: Final = 14
 TOP_CHANNELS: Final = 5
 NEIGHBOURS: Final = 500  # kept of a last-watched video; what the user has seen of them is passed over
@@ -29,11 +34,13 @@ NO_ROWS: Final = np.zeros(0, np.int32)
 
 @dataclass(slots=True)
 class SourceTables:
-    """Orders of one generation's video rows; row 0, the unknown video, is in none."""
+    """What one generation knows of its video rows, and their orders; row 0, the unknown video, is in none."""
 
     videos: VideoTable
     vectors: NDArray[np.float32]  # [V, D]
     lengths: NDArray[np.float32]  # [V], of the vectors, at least a tiny number
+    item_item: ItemItem
+    popularity: NDArray[np.float32]  # [V], log of decayed watches
     trending: Rows  # by decayed watches
     by_upload: Rows  # from old to new
     uploaded_at: NDArray[np.int64]  # in the order of by_upload
@@ -43,9 +50,15 @@ class SourceTables:
     _neighbours: dict[int, Rows] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, bundle: Bundle) -> "SourceTables":
+    def of(
+        cls,
+        videos: VideoTable,
+        *,
+        vectors: NDArray[np.float32],
+        popular: Mapping[str, Rows],
+        item_item: ItemItem,
+    ) -> "SourceTables":
         """The orders of a generation; ties go to the lower row."""
-        videos = bundle.videos
         rows = np.arange(1, len(videos.video_ids), dtype=np.int32)
         watches = np.asarray(videos.watches)[rows]
         by_upload = rows[np.argsort(videos.uploaded_at[rows], kind="stable")]
@@ -53,15 +66,40 @@ class SourceTables:
         channels = videos.channel[by_channel]
         return cls(
             videos=videos,
-            vectors=bundle.vectors,
-            lengths=np.maximum(np.linalg.norm(bundle.vectors, axis=1), np.float32(1e-12)),
+            vectors=vectors,
+            lengths=np.maximum(np.linalg.norm(vectors, axis=1), np.float32(1e-12)),
+            item_item=item_item,
+            popularity=np.log1p(videos.watches),
             trending=rows[np.argsort(-watches, kind="stable")],
             by_upload=by_upload,
             uploaded_at=videos.uploaded_at[by_upload],
             by_channel=by_channel,
             channel_starts=np.searchsorted(channels, np.arange(int(channels.max(initial=0)) + 2)),
-            popular={country: np.asarray(found, np.int32) for country, found in bundle.popular.items()},
+            popular={country: np.asarray(found, np.int32) for country, found in popular.items()},
         )
+
+    def others(self, met: NDArray[np.float32], channels: list[int], now_ms: int, allowed: Mask) -> dict[Source, Rows]:
+        """At most `OTHERS` of each source beside the tower; `met` is `met_with` of what is to be alike."""
+        return {
+            Source.SIMILAR: self.similar(met, allowed, OTHERS),
+            Source.CHANNELS: self.channels(channels, allowed, OTHERS),
+            Source.TRENDING: self.trend(allowed, OTHERS),
+            Source.FRESH: self.fresh(now_ms, allowed, OTHERS),
+        }
+
+    def affinity(self, user: NDArray[np.float32], met: Rows) -> Affinity:
+        """What scores the candidates of a user with the vector `user`, who met the rows `met`."""
+        return Affinity(user, self.vectors, self.met_with(met), self.popularity)
+
+    def met_with(self, bag: Rows) -> NDArray[np.float32]:
+        """The mean similarity of each video to those of `bag`, by who met both: `[V]`; row 0 does not count."""
+        known = bag[bag > 0]
+        return self.item_item.sums(known, videos=len(self.popularity)) / np.float32(max(1, len(known)))
+
+    def similar(self, met: NDArray[np.float32], allowed: Mask, count: int) -> Rows:
+        """The videos with the most of `met`, as far as they have any."""
+        near = np.flatnonzero((met > 0) & allowed).astype(np.int32)
+        return near[np.lexsort((near, -met[near]))[:count]]
 
     def neighbours(self, anchor: int) -> Rows:
         """The `NEIGHBOURS` videos nearest to row `anchor` by cosine, nearest first; remembered."""
@@ -98,7 +136,7 @@ class SourceTables:
         found = first(self.popular.get(country, NO_ROWS), allowed, count)
         for more in (self.popular.get("", NO_ROWS), self.trending):
             if len(found) < count:
-                found = distinct(np.concatenate([found, first(more, allowed, count + len(found))]))[:count]
+                found = topped_up(found, more, allowed, count)
         return found
 
     def nearest(self, rows: Rows, watched: Rows) -> list[str]:
@@ -127,3 +165,8 @@ def distinct(rows: Rows) -> Rows:
     """`rows` without repetitions, in the order in which they come."""
     _, places = np.unique(rows, return_index=True)
     return np.asarray(rows[np.sort(places)])
+
+
+def topped_up(rows: Rows, more: Rows, allowed: Mask, count: int) -> Rows:
+    """`rows`, and after them those of `more` that are allowed, as many as are missing to `count`."""
+    return distinct(np.concatenate([rows, first(more, allowed, count + len(rows))]))[:count]

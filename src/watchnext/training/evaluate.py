@@ -1,9 +1,11 @@
 """Stage 5: measure both models on the holdout, beside Popular, item-item cosine and each video's mean watch time.
 
 Every contender ranks the same catalogue for the same queries, without what the user has seen; the towers by exact
-inner products, so that the figures are the model's and not the index's.
+inner products, so that the figures are the model's and not the index's: alone, and merged with the sources beside them
+as retrieval does.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,18 @@ from numpy.typing import NDArray
 
 from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
 from watchnext.evaluation.cold_start import Asked, cold_start
+from watchnext.evaluation.merged_lists import merged_lists
 from watchnext.evaluation.ranking import ranking_metrics, reliability
-from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
+from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, MERGED, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
 from watchnext.evaluation.retrieval import retrieval_metrics
 from watchnext.evaluation.tower_lists import QUERIES_AT_ONCE, nearest, user_vectors, video_vectors
+from watchnext.generation.popular import popular_rows
 from watchnext.models.towers import TwoTower
+from watchnext.recommend.sources import SourceTables
 from watchnext.settings import Settings
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
+from watchnext.training.item_item import fit_item_item
 from watchnext.training.ranker import expected_seconds, load_ranker
 from watchnext.training.towers import load_towers
 
@@ -43,7 +49,7 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
         split_ms=data.meta.split_ms,
         end_ms=data.meta.end_ms,
         counts=data.meta.counts,
-        retrieval=_retrieval(data, tower),
+        retrieval=_retrieval(data, tower, settings.serving.candidates),
         ranking={name: ranking_metrics(score, seconds, clicked, person) for name, score in scores.items()},
         curves={
             "calibration": [deciles.expected.tolist(), deciles.observed.tolist()],
@@ -56,14 +62,19 @@ def evaluate(settings: Settings, examples: Path, towers: Path, ranker: Path) -> 
     return result
 
 
-def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]:
+def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, dict[str, float]]:
     """Metrics of each contender."""
     videos = len(data.videos) - 1
     popular = Popular.fit(data.watched.row, videos=videos)
     cosine = ItemCosine.fit(data.watched.person, data.watched.row, videos=videos)
     users, seen = data.queries.users, data.queries.seen
-    towers = nearest(user_vectors(tower, users, data.videos), video_vectors(tower, data.videos), seen, max(DEPTHS))
-    found: dict[str, list[NDArray[np.int64]]] = {TOWERS: [towers], POPULAR: [], ITEM_COSINE: []}
+    asked, vectors = user_vectors(tower, users, data.videos), video_vectors(tower, data.videos)
+    found: dict[str, list[NDArray[Any]]] = {
+        TOWERS: [nearest(asked, vectors, seen, max(DEPTHS))],
+        MERGED: [_merged(data, asked, vectors, popular.counts, candidates)],
+        POPULAR: [],
+        ITEM_COSINE: [],
+    }
     for start in range(0, len(users), QUERIES_AT_ONCE):
         part = slice(start, start + QUERIES_AT_ONCE)
         histories = [np.trim_zeros(history, "b") for history in users.history[part]]
@@ -72,6 +83,27 @@ def _retrieval(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]
     return {
         name: retrieval_metrics(np.concatenate(ranked), data.queries.targets, DEPTHS) for name, ranked in found.items()
     }
+
+
+def _merged(
+    data: ExampleSet,
+    asked: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    watches: NDArray[np.float32],
+    candidates: int,
+) -> NDArray[np.int32]:
+    """What retrieval would list at the split; the video table's own counters know the holdout."""
+    videos = dataclasses.replace(data.videos, watches=watches)
+    tables = SourceTables.of(
+        videos,
+        vectors=vectors,
+        popular=popular_rows(videos, {}),
+        item_item=fit_item_item(data.met, videos=len(videos) - 1),
+    )
+    now_ms, users = data.meta.split_ms, data.queries.users
+    return merged_lists(
+        tables, users, asked, data.queries.seen, now_ms=now_ms, candidates=candidates, depth=max(DEPTHS)
+    )
 
 
 def _cold_start(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]:

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from tests.unit.recommend.world import NOW, ExactIndex, Rows, prepared, watched
+from tests.unit.recommend.world import NOW, ROW, ExactIndex, Rows, prepared, watched
 from watchnext.clock import FixedClock
 from watchnext.contracts.api import RecommendRequest
 from watchnext.contracts.envelope import Envelope
@@ -14,6 +14,9 @@ from watchnext.contracts.names import source_labels
 from watchnext.errors import StoreError, VectorIndexError
 from watchnext.features.codec import unpack
 from watchnext.features.state import EncodedUser
+from watchnext.recommend import merge
+from watchnext.recommend import retrieval as retrieval_module
+from watchnext.recommend import sources as sources_module
 from watchnext.recommend.retrieval import Retriever
 from watchnext.recommend.sources import SourceTables
 from watchnext.settings import Serving, Settings
@@ -43,13 +46,19 @@ def sources(envelope: Envelope) -> dict[str, list[str]]:
     return {name: list(source_labels(bit)) for name, bit in zip(envelope.candidates.video_ids, bits, strict=True)}
 
 
+@pytest.fixture(autouse=True)
+def weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "MET", 4.0)
+    monkeypatch.setattr(merge, "POPULARITY", 0.15)
+
+
 def test_a_known_user_gets_unseen_candidates_by_score_to_be_ranked():
     envelope = ask("ann")
     assert envelope.rankable
     assert envelope.degraded == []
-    # the user's vector is v1's, (1, 0): the first numbers of the vectors order them; v1 and v2 are seen
-    assert envelope.candidates.video_ids == ["v3", "v9", "v11", "v7", "v8", "v10", "v6", "v4", "v5", "v12"]
-    np.testing.assert_allclose(envelope.candidates.columns()["score"][:3], [0.8, 0.7, 0.6])
+    # the user's vector is v1's, (1, 0): the first numbers of the vectors, and 0.15 log (1 + watches); v1, v2 are seen
+    assert envelope.candidates.video_ids == ["v9", "v3", "v7", "v8", "v10", "v4", "v5", "v11", "v6", "v12"]
+    np.testing.assert_allclose(envelope.candidates.columns()["score"][:3], [1.2151, 1.1597, 1.0898], atol=1e-4)
     found = sources(envelope)
     assert found["v3"] == ["tower", "similar", "channels", "trending", "fresh"]
     assert found["v11"] == ["tower", "similar", "trending"]
@@ -95,19 +104,68 @@ def test_an_unknown_user_who_watches_something_gets_what_is_like_it():
     assert "similar" in sources(envelope)["v4"]
 
 
-def test_without_a_generation_there_are_no_candidates_and_the_answer_says_so():
-    envelope = ask("ann", retriever(live=lambda: None), why_not=["v1"])
-    assert envelope.degraded == ["generation"]
-    assert envelope.candidates.video_ids == []
-    assert envelope.why_not == {"v1": "no generation is published"}
-
-
 class Down:
     def read_user(self, user_id: str) -> dict[str, Any]:
         raise StoreError("connection refused")
 
     def search(self, collection: str, vectors: np.ndarray, k: int) -> Any:
         raise VectorIndexError("connection refused")
+
+
+def similar_of(envelope: Envelope) -> list[str]:
+    return [name for name, labels in sources(envelope).items() if "similar" in labels]
+
+
+@pytest.fixture
+def one_of_each(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One candidate a source, and the rows whose nearest vectors are looked for."""
+    anchors: list[int] = []
+    nearest = SourceTables.neighbours
+    for module in (retrieval_module, sources_module):
+        monkeypatch.setattr(module, "OTHERS", 1)
+    monkeypatch.setattr(
+        SourceTables, "neighbours", lambda tables, anchor: [anchors.append(anchor), nearest(tables, anchor)][1]
+    )
+    return anchors
+
+
+def test_similar_is_what_others_met_with_what_was_watched_and_shown(one_of_each: list[int]):
+    met = prepared({"v4": {"v12": 0.25}, "v9": {"v10": 0.5}})
+    assert similar_of(ask("bea", retriever(live=lambda: met))) == ["v12"]
+    users = Rows({"cat": watched("v4", impression_video_ids=["v9"], impression_counts=[1], impression_last=[NOW])})
+    assert similar_of(ask("cat", retriever(live=lambda: met, features=users))) == ["v10"]
+    assert one_of_each == []
+
+
+def test_what_others_met_with_the_video_that_is_being_watched_comes_before_the_rest(one_of_each: list[int]):
+    met = prepared({"v4": {"v12": 0.5}, "v1": {"v10": 0.25}})
+    assert similar_of(ask("bea", retriever(live=lambda: met), seed_video_id="v1")) == ["v10"]
+    assert one_of_each == []
+
+
+def test_a_video_that_nobody_met_has_the_nearest_vectors(one_of_each: list[int]):
+    met = prepared({"v4": {"v12": 0.5}})
+    assert similar_of(ask("bea", retriever(live=lambda: met), seed_video_id="v1")) == ["v2"]
+    assert one_of_each == [ROW["v1"]]
+
+
+@pytest.mark.parametrize("index", [ExactIndex(LIVE.bundle.vectors), Down()])
+def test_the_order_is_the_towers_and_what_others_met_with_or_without_milvus(index: Any):
+    live = prepared({"v4": {"v12": 0.5}})
+    users = Rows({"cat": watched("v9", "v4")})
+    envelope = ask("cat", retriever(live=lambda: live, features=users, index=index))
+    found = dict(zip(envelope.candidates.video_ids, envelope.candidates.columns()["score"].tolist(), strict=True))
+    assert found["v12"] == pytest.approx(4 * 0.5)  # the root of a half a video of two; its vector is zero
+    # v4's vector is (0.1, 0.9): v5 has 0.9, and 61 watches with that
+    assert found["v5"] == pytest.approx(0.9 + 0.15 * np.log(61))
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+def test_without_a_generation_there_are_no_candidates_and_the_answer_says_so():
+    envelope = ask("ann", retriever(live=lambda: None), why_not=["v1"])
+    assert envelope.degraded == ["generation"]
+    assert envelope.candidates.video_ids == []
+    assert envelope.why_not == {"v1": "no generation is published"}
 
 
 def test_features_down_is_popular_of_the_requests_country():
@@ -203,8 +261,8 @@ def test_at_least_k_candidates_whatever_the_setting():
         ("v4", "seen: the user has watched it"),
         ("v9", "restricted in de"),
         ("v1", "it is the video that is being watched"),
-        ("v10", "not retrieved: no source proposed it among the 4 candidates"),
-        ("v7", ""),
+        ("v5", "not retrieved: no source proposed it among the 4 candidates"),
+        ("v2", ""),
     ],
 )
 def test_why_not_tells_the_stage(video: str, stage: str):

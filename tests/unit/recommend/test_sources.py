@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.unit.recommend.world import NOW, ROW, prepared
-from watchnext.recommend.sources import SourceTables
+from watchnext.recommend.sources import SourceTables, topped_up
 
 CATS, DOGS, NEWS, FOOD = 1, 2, 3, 4
 
@@ -46,6 +46,37 @@ def test_similar_is_by_cosine_not_by_length(tables):
     assert set(names(tables, tables.neighbours(ROW["v7"]))[:3]) == {"v8", "v9", "v10"}
     assert ROW["v7"] not in tables.neighbours(ROW["v7"])
     assert 0 not in tables.neighbours(ROW["v7"])
+
+
+MET = {"v1": {"v8": 0.5, "v4": 0.25}, "v2": {"v4": 0.5, "v12": 0.125}}
+
+
+def test_similar_is_what_the_users_of_the_whole_bag_met(everything):
+    tables = prepared(MET).tables
+    met = tables.met_with(np.array([ROW["v1"], ROW["v2"], ROW["v5"], 0, 0]))
+    # v4: (0.25 + 0.5) / 3, v8: 0.5 / 3, v12: 0.125 / 3; row 0 is no video, and v5 has no neighbours
+    assert met[[ROW["v4"], ROW["v8"], ROW["v12"]]].tolist() == pytest.approx([0.25, 1 / 6, 1 / 24])
+    assert np.count_nonzero(met) == 3
+    assert names(tables, tables.similar(met, everything, 5)) == ["v4", "v8", "v12"]
+    everything[ROW["v4"]] = False
+    assert names(tables, tables.similar(met, everything, 1)) == ["v8"]
+
+
+def test_nobody_met_anything_of_an_empty_bag(tables, everything):
+    met = tables.met_with(np.zeros(3, np.int32))
+    assert not met.any()
+    assert tables.similar(met, everything, 5).tolist() == []
+
+
+def test_popularity_is_the_log_of_decayed_watches(tables):
+    assert tables.popularity[[0, ROW["v1"], ROW["v12"]]].tolist() == pytest.approx([0, np.log(91), 0])
+
+
+def test_topping_up_adds_allowed_rows_once(everything):
+    everything[3] = False
+    rows = np.array([5, 2], np.int32)
+    assert topped_up(rows, np.array([2, 3, 5, 1, 4]), everything, 4).tolist() == [5, 2, 1, 4]
+    assert topped_up(rows, np.array([1]), everything, 1).tolist() == [5]
 
 
 def test_popular_of_a_country_then_of_all_then_what_trends(tables, everything):

@@ -105,13 +105,25 @@ def bundle() -> Bundle:
         tower=tower,
         ranker=missing,
         quantiles=missing,
-        item_item=ItemItem(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)),
+        item_item=item_item({}),
     )
 
 
-def prepared() -> PreparedGeneration:
+def prepared(neighbours: dict[str, dict[str, float]] | None = None) -> PreparedGeneration:
+    """With these neighbours by who met them, the most similar first."""
     one = bundle()
-    return PreparedGeneration(one, SourceTables.of(one))
+    table = item_item(neighbours or {})
+    tables = SourceTables.of(one.videos, vectors=one.vectors, popular=one.popular, item_item=table)
+    return PreparedGeneration(one, tables)
+
+
+def item_item(neighbours: dict[str, dict[str, float]]) -> ItemItem:
+    found = [neighbours.get(name, {}) for name in ("", *ROW)]
+    return ItemItem(
+        np.cumsum([0, *map(len, found)]),
+        np.array([ROW[name] for of_video in found for name in of_video], np.int32),
+        np.array([value for of_video in found for value in of_video.values()], np.float32),
+    )
 
 
 class ExactIndex:

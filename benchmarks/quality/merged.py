@@ -1,0 +1,56 @@
+"""Our merged list on a split: the towers and the item-item table fitted on it, and the product's own retrieval."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality import ours
+from benchmarks.quality.split_files import DEPTH, Split
+from watchnext.clock import HOUR_MS
+from watchnext.evaluation.merged_lists import merged_lists
+from watchnext.evaluation.tower_lists import user_vectors, video_vectors
+from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
+from watchnext.features.videos import VideoTable
+from watchnext.generation.popular import popular_rows
+from watchnext.recommend.sources import SourceTables
+from watchnext.settings import Settings
+from watchnext.training.example_set import ExampleSet
+from watchnext.training.item_item import fit_item_item
+from watchnext.training.towers import load_towers, train_towers
+
+
+def lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
+    """Train on `split` in `folder`, and answer its queries: `[queries, DEPTH]` rows of the split."""
+    ours.write_examples(settings, split, folder / "examples")
+    train_towers(settings, folder / "examples", folder / "towers")
+    data, tower = ExampleSet.load(folder / "examples"), load_towers(folder / "towers")
+    rows = ours.split_rows(data, split)
+    videos = counted(data, split, rows)
+    tables = SourceTables.of(
+        videos,
+        vectors=video_vectors(tower, videos),
+        popular=popular_rows(videos, {}),
+        item_item=fit_item_item(data.met, videos=len(videos) - 1),
+    )
+    asked = data.queries.users
+    found = merged_lists(
+        tables,
+        asked,
+        user_vectors(tower, asked, videos),
+        data.queries.seen,
+        now_ms=data.meta.end_ms,
+        candidates=settings.serving.candidates,
+        depth=DEPTH,
+    )
+    return rows[found]
+
+
+def counted(data: ExampleSet, split: Split, rows: NDArray[np.int32]) -> VideoTable:
+    """With the watches before the cut, decayed as the product's counters are; the untimed ones count for nothing."""
+    watched = split.interactions.to_pandas()
+    timed = watched[~watched["derived"]]
+    decay = np.exp2((timed["at_ms"].to_numpy() - data.meta.end_ms) / HOUR_MS / COUNTER_HALF_LIFE_HOURS)
+    counts = np.bincount(timed["video"], weights=decay, minlength=split.videos + 1)
+    return dataclasses.replace(data.videos, watches=counts[rows].astype(np.float32))
