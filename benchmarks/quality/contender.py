@@ -94,7 +94,7 @@ _MOVIELENS_GRID: Final = {
     "tower_learning_rate": [0.002],
     "tower_id_rate": [0.04],
     "cap_per_user": [200],  # a user has 165 watches
-    "tower_epochs": [2],
+    "tower_epochs": [3],
 }
 MOVIELENS: Final = (
     Contender("towers", towers, grid(**_MOVIELENS_GRID), "hit_rate"),
