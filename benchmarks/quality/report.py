@@ -13,6 +13,7 @@ from benchmarks.rounds import Verdict
 from watchnext.training.report import markdown_table
 
 SHOWN: Final = (*MEASURES, "coverage@50", "recall@50 head", "recall@50 torso", "recall@50 tail")
+OURS: Final = ("towers", "merged")  # how their names begin
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Report:
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
         names = [line.name for line in self.lines][::-1]
         values = [line.values[self.measure] for line in self.lines][::-1]
-        colours = ["tab:blue" if name.startswith("towers") else "lightgrey" for name in names]
+        colours = ["tab:blue" if name.startswith(OURS) else "lightgrey" for name in names]
         axes.barh(names, values, xerr=[line.spread[self.measure] / 2 for line in self.lines][::-1], color=colours)
         axes.set(title=self.title, xlabel=self.measure)
         return figure
@@ -68,7 +69,7 @@ class Report:
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
         buckets = SHOWN[-3:]
         for line in self.lines:
-            ours = line.name.startswith("towers")
+            ours = line.name.startswith(OURS)
             axes.plot(
                 [name.split()[-1] for name in buckets],
                 [line.values[name] for name in buckets],

@@ -42,6 +42,8 @@ BOTH = {
     "peer": [lists([4, 2], [4])],  # recall 1/2 and 0
 }
 
+ALL = {**BOTH, "merged": [lists([1, 2], [4])]}  # recall 1 and 0
+
 
 def test_a_line_is_the_mean_over_seeds_and_queries() -> None:
     best, peer = lines_of(split(), BOTH, "towers", "recall@50")
@@ -57,9 +59,10 @@ def test_a_line_is_the_mean_over_seeds_and_queries() -> None:
 
 
 def test_the_bars_are_those_of_the_data_and_the_best_peer() -> None:
-    lines = lines_of(split(), BOTH, "towers", "recall@50")
-    bar, over = verdicts_of(DATA["kuairand"], lines)
+    lines = lines_of(split(), ALL, "towers", "recall@50")
+    bar, merged, over = verdicts_of(DATA["kuairand"], lines)
 
+    assert (merged.name, merged.value, merged.wanted) == ("merged recall@50", pytest.approx(0.5), ">= 0.36")
     assert (bar.name, bar.value, bar.outcome) == ("towers recall@50", pytest.approx(0.875), "met")
     assert (over.name, over.value) == ("towers over the best peer, peer", pytest.approx(0.625))
 
@@ -76,7 +79,7 @@ def test_lists_are_read_by_contender(tmp_path: Path) -> None:
 
 
 def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
-    lines = lines_of(split(), BOTH, "towers", "recall@50")
+    lines = lines_of(split(), ALL, "towers", "recall@50")
     chosen = {"parameters": {"width": 8}, "answer": 1, "value": 0.5}
     record = {
         "chosen": chosen,
@@ -95,7 +98,7 @@ def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
         },
         measure="recall@50",
         lines=lines,
-        records={"towers": record | {"packages": {}}, "peer": record},
+        records={"towers": record | {"packages": {}}, "merged": record, "peer": record},
         verdicts=verdicts_of(DATA["kuairand"], lines),
     )
 
