@@ -1,4 +1,4 @@
-"""`watchnext bench serving | stream | quality | training`: measure against the bars of docs/benchmarks.md.
+"""`watchnext bench serving | stream | quality | training | small`: measure against the bars of docs/benchmarks.md.
 
 Everything is measured side by side. The benchmarks speak to Kafka, Feast and Redis directly, which the package may not,
 and the peers have an environment of their own: they run as modules outside of the package.
@@ -51,6 +51,12 @@ def quality(
 def training(rounds: Rounds = 5, json: JsonFlag = False) -> None:
     """How fast the towers train, beside the peers."""
     _run("training", ["--rounds", str(rounds)], json)
+
+
+@app.command()
+def small(json: JsonFlag = False) -> None:
+    """Whether learning still works, within two minutes, and what it costs beside a plain loop; part of `make test`."""
+    _run("small", [], json)
 
 
 def _run(module: str, options: list[str], json: bool) -> None:

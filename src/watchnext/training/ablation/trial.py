@@ -10,13 +10,20 @@ from typing import Final
 
 import numpy as np
 
+from watchnext.evaluation.baselines import Popular
 from watchnext.evaluation.ranking import ranking_metrics
 from watchnext.evaluation.retrieval import retrieval_metrics
 from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
 from watchnext.models.config import profile_config
 from watchnext.settings import Settings
 from watchnext.training.ablation.freshness import Curve, popularity_by_age
-from watchnext.training.ablation.variations import FRESHNESS_ERROR, RANKER_METRICS, TOWER_METRICS, Variation
+from watchnext.training.ablation.variations import (
+    FRESHNESS_ERROR,
+    LISTED_WATCHES,
+    RANKER_METRICS,
+    TOWER_METRICS,
+    Variation,
+)
 from watchnext.training.example_set import ExampleSet
 from watchnext.training.lines import Kind, LineFile
 from watchnext.training.ranker import expected_seconds, load_ranker, train_ranker
@@ -95,6 +102,7 @@ def _towers(settings: Settings, variation: Variation, data: ExampleSet) -> Trial
     ranked = nearest(users, video_vectors(tower, data.videos, variation.amend), asked.seen, DEPTH)
     found = retrieval_metrics(ranked, asked.targets, [DEPTH])
     figures = {name: found[name] for name in TOWER_METRICS}
+    figures[LISTED_WATCHES] = float(Popular.fit(data.watched.row, videos=len(data.videos) - 1).counts[ranked].mean())
     curve = popularity_by_age(tower, data, variation.amend)
     if curve is not None:
         figures[FRESHNESS_ERROR] = curve.error

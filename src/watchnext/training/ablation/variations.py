@@ -21,6 +21,7 @@ Batch = dict[str, Tensor]
 
 ALL: Final = 1_000_000_000  # examples of a user: no cap
 FRESHNESS_ERROR: Final = "freshness error"
+LISTED_WATCHES: Final = "watches@50"  # training watches of what is listed: how popular the lists are
 TOWER_METRICS: Final = ("recall@50", "map@50")
 RANKER_METRICS: Final = ("weighted_per_user_loss", "auc")
 METRICS: Final[dict[Stage, tuple[str, ...]]] = {"towers": TOWER_METRICS, "ranker": RANKER_METRICS}
@@ -152,7 +153,13 @@ _TOWERS: Final = (
             "shown", "search_tokens", *_WATCHED_CONTENT, *_PLACE_AND_TIME, *_VIDEO_CONTENT, continuous=slice(None)
         ),
     ),
-    Variation(name="no-log-q", stage="towers", says="no correction of how often a video is drawn", amend=without_log_q),
+    Variation(
+        name="no-log-q",
+        stage="towers",
+        says="no correction of how often a video is drawn",
+        amend=without_log_q,
+        metrics=(*TOWER_METRICS, LISTED_WATCHES),
+    ),
 )
 _RANKER: Final = (
     Variation(name="ranker", stage="ranker", says="the base"),
