@@ -23,6 +23,7 @@ from watchnext.features.videos import VideoTable
 from watchnext.models.towers import TwoTower
 
 DEPTH: Final = 50
+DEPTH_OF_NEW: Final = 10  # among the new ones alone, which are few
 WATCHES: Final = (0, 1, 5)  # that are left of a history
 
 Rows = NDArray[np.integer]
@@ -64,10 +65,15 @@ def cold_start(
     new[0] = False
     of_new = asked.about(new)
     content = replace(videos, embedding=np.where(new, 0, videos.embedding))
-    cases = {"new videos, among all": (content, of_new), "new videos, among the new": (content, among(of_new, new))}
+    cases = {
+        "new videos, among all": (content, of_new, DEPTH),
+        "new videos, among the new": (content, among(of_new, new), DEPTH_OF_NEW),
+    }
     for watches in WATCHES:
-        cases[f"users with {watches} watches"] = (videos, replace(asked, users=known_by(asked.users, watches)))
-    return {name: _recalls(tower, table, of, popular) for name, (table, of) in cases.items() if len(of.users)}
+        cases[f"users with {watches} watches"] = (videos, replace(asked, users=known_by(asked.users, watches)), DEPTH)
+    return {
+        name: _recalls(tower, table, of, popular, depth) for name, (table, of, depth) in cases.items() if len(of.users)
+    }
 
 
 def known_by(users: UserColumns, watches: int) -> UserColumns:
@@ -86,13 +92,13 @@ def among(asked: Asked, wanted: NDArray[np.bool_]) -> Asked:
     return replace(asked, seen=[np.union1d(rows, others) for rows in asked.seen])
 
 
-def _recalls(tower: TwoTower, videos: VideoTable, asked: Asked, popular: Popular) -> dict[str, float]:
+def _recalls(tower: TwoTower, videos: VideoTable, asked: Asked, popular: Popular, depth: int) -> dict[str, float]:
     lists = {
-        "towers": nearest(user_vectors(tower, asked.users, videos), video_vectors(tower, videos), asked.seen, DEPTH),
-        "popular": top_rows(popular.scores(asked.seen), asked.seen, DEPTH),
+        "towers": nearest(user_vectors(tower, asked.users, videos), video_vectors(tower, videos), asked.seen, depth),
+        "popular": top_rows(popular.scores(asked.seen), asked.seen, depth),
     }
     recalls = {
-        f"{name} recall@{DEPTH}": float(hits_of(ranked, asked.targets).recall(DEPTH).mean())
+        f"{name} recall@{depth}": float(hits_of(ranked, asked.targets).recall(depth).mean())
         for name, ranked in lists.items()
     }
     return {"questions": float(len(asked.users)), **recalls}

@@ -46,6 +46,7 @@ def test_what_is_not_wanted_is_hidden_beside_what_was_seen():
 def test_new_videos_are_found_by_their_content_alone(monkeypatch):
     """The content of the film is the best for this user; its id would make it the last."""
     monkeypatch.setattr(module, "DEPTH", 1)
+    monkeypatch.setattr(module, "DEPTH_OF_NEW", 1)
     tower = towers()
     user = user_inputs(encoded(["song"], search_terms=["cats"]))
     with torch.no_grad():

@@ -164,7 +164,7 @@ def _differences(rows: Sequence[Row]) -> Figure:
         ]
         axes.errorbar(middle, [row.name for row in of_metric], xerr=spread, fmt="o", capsize=3)
         axes.axvline(0, color="grey", linewidth=1)
-        axes.set(title=f"{metric}, {'less' if metric in LESS_IS_BETTER else 'more'} is better", xlabel="row − base")
+        axes.set(title=metric + ", less is better" * (metric in LESS_IS_BETTER), xlabel="row − base")
     return figure
 
 
