@@ -84,7 +84,6 @@ def test_rights_are_given_to_the_named_account_only(documents: list[Document]) -
     assert of_kind(documents, "Role", "RoleBinding") == []
     assert {(tuple(rule["resources"]), tuple(rule["verbs"])) for rule in role["rules"]} == {
         (("trainjobs",), ("create", "get", "delete")),
-        (("trainingruntimes",), ("get",)),
         (("pods",), ("list",)),
         (("pods/log",), ("get",)),
     }

@@ -8,7 +8,6 @@ import pytest
 from kubeflow.common.types import KubernetesBackendConfig
 from kubeflow.trainer.backends.kubernetes.backend import KubernetesBackend
 
-from tests.chart.rendering import VALUES, of_kind, render
 from tests.chart.test_static import unfit
 from tests.local.trainable import write_examples
 from tests.local.trainer_server import TrainerServer, serving
@@ -30,9 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainerServer]:
-    """With the TrainingRuntime of the chart."""
-    (runtime,) = of_kind(render(VALUES["all-options"]), "TrainingRuntime")
-    made = TrainerServer(settings.home, {runtime["metadata"]["name"]: runtime})
+    made = TrainerServer(settings.home)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setattr(train_job, "POLL_S", 0.2)
     with serving(made, tmp_path / "kubeconfig"):
@@ -40,9 +37,8 @@ def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def nodes(server: TrainerServer) -> Nodes:
-    (runtime,) = server.runtimes
-    return Nodes(count=2, runtime=runtime, image="registry.example/pipelines:7")
+def nodes() -> Nodes:
+    return Nodes(count=2, runtime="mine-train", image="registry.example/pipelines:7")
 
 
 def interrupted(step: Callable[..., object], *arguments: object) -> None:
@@ -84,7 +80,7 @@ def test_the_object_fits_the_schema_of_trainers_own_definition(
     assert made["kind"] == "TrainJob"
     assert made["metadata"]["name"] == "towers-7"
     assert made["spec"] == {
-        "runtimeRef": {"name": nodes.runtime, "kind": "TrainingRuntime"},
+        "runtimeRef": {"name": "mine-train", "kind": "TrainingRuntime"},
         "trainer": {
             "numNodes": 2,
             "image": "registry.example/pipelines:7",
@@ -129,15 +125,9 @@ def test_a_cluster_that_refuses_is_told_with_what_mends_it(
 ) -> None:
     server.refused = True
     write_examples(tmp_path / "examples")
-    with pytest.raises(TrainJobError, match=r"is forbidden.*training\.kubeflow\.serviceAccount of the chart"):
+    with pytest.raises(
+        TrainJobError,
+        match=r"cannot be made of TrainingRuntime \S+: .*is forbidden.*training\.kubeflow\.serviceAccount of the chart",
+    ):
         train_on_nodes(settings, Model.TOWERS, tmp_path / "examples", tmp_path / "towers", nodes)
     assert server.made == []
-
-
-def test_a_runtime_that_the_chart_has_not_made_is_named(
-    server: TrainerServer, nodes: Nodes, settings: Settings, tmp_path: Path
-) -> None:
-    write_examples(tmp_path / "examples")
-    elsewhere = Nodes(count=2, runtime="other-train", image=nodes.image)
-    with pytest.raises(TrainJobError, match="cannot be made of TrainingRuntime other-train"):
-        train_on_nodes(settings, Model.TOWERS, tmp_path / "examples", tmp_path / "towers", elsewhere)

@@ -27,7 +27,6 @@ class TrainerServer:
     """Keeps TrainJobs, each with the process that it is."""
 
     home: Path
-    runtimes: dict[str, dict[str, Any]]
     refused: bool = False  # answers as where a Role is missing
     made: list[dict[str, Any]] = field(default_factory=list)  # all that were ever
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -102,9 +101,7 @@ def serving(server: TrainerServer, kubeconfig: Path) -> Iterator[None]:
         def do_GET(self) -> None:
             url = urlparse(self.path)
             folder, _, name = url.path.rpartition("/")
-            if folder == f"{API}/trainingruntimes":
-                self._answer(server.runtimes.get(name))
-            elif folder == f"{API}/trainjobs":
+            if folder == f"{API}/trainjobs":
                 self._answer(server.job(name))
             elif url.path == PODS:
                 selected = next(iter(server.jobs))

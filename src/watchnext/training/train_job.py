@@ -19,11 +19,14 @@ from typing import Any, Final
 
 import structlog
 from kubeflow.common.types import KubernetesBackendConfig
-from kubeflow.trainer import CustomTrainerContainer
+from kubeflow.trainer import CustomTrainerContainer, Runtime, RuntimeTrainer, TrainerType
 from kubeflow.trainer.backends.kubernetes.backend import KubernetesBackend
 from kubeflow.trainer.constants import constants
 from kubeflow.trainer.options import Name, TrainerCommand
+from kubeflow.trainer.types.types import RuntimeKind
 from kubernetes.client import ApiException
+from kubernetes.watch import Watch
+from urllib3.exceptions import HTTPError
 
 from watchnext.errors import TrainJobError
 from watchnext.settings import Settings
@@ -98,10 +101,13 @@ class TrainJobs:
         Raises:
             TrainJobError: the cluster refuses it.
         """
+        # Given by name, the SDK would look for a device in its limits, and knows no AMD and no "memory alone".
+        of_torch = RuntimeTrainer(trainer_type=TrainerType.CUSTOM_TRAINER, framework="torch", image=nodes.image)
+        runtime = Runtime(name=nodes.runtime, kind=RuntimeKind.TRAINING_RUNTIME, trainer=of_torch)
         trainer = CustomTrainerContainer(image=nodes.image, num_nodes=nodes.count, env=dict(variables))
         options = [Name(name), TrainerCommand([*COMMAND, *arguments])]
         try:
-            self._backend.train(nodes.runtime, trainer=trainer, options=options)
+            self._backend.train(runtime, trainer=trainer, options=options)
         except RuntimeError as error:
             raise _refused(
                 f"cannot be made of TrainingRuntime {nodes.runtime}", name, error.__cause__ or error
@@ -161,13 +167,16 @@ class TrainJobs:
 
     def _follow(self, name: str) -> bool:
         """Print the first node's lines as they come; whether there were any."""
-        lines = 0
+        lines, first = 0, f"{constants.JOBSET_NAME_LABEL}={name},{constants.JOB_INDEX_LABEL}=0"
+        core, namespace = self._backend.core_api, self._backend.namespace
         try:
-            for line in self._backend.get_job_logs(name, follow=True):
-                print(line, flush=True)
-                lines += 1
-        except RuntimeError as error:
-            _log.warning("train_job_log_broke_off", name=name, error=str(error.__cause__ or error))
+            for pod in core.list_namespaced_pod(namespace, label_selector=first).items:
+                log = Watch().stream(core.read_namespaced_pod_log, pod.metadata.name, namespace)
+                for line in log:
+                    print(line, flush=True)
+                    lines += 1
+        except (ApiException, HTTPError) as error:
+            _log.warning("train_job_log_broke_off", name=name, error=str(error))
         return lines > 0
 
     def _last_words(self, name: str) -> str:
