@@ -58,14 +58,14 @@ class Examples:
 
 
 def youtube_dnn(split: Split, parameters: dict[str, Any], seed: int) -> Iterator[Rows]:
-    """Ranked lists after each epoch; only videos that were watched in training are ranked."""
+    """Ranked lists after each epoch, of which each data set has so many; only videos that were watched are ranked."""
     torch.manual_seed(seed)
     examples = Examples.of(split, negatives=parameters["negatives"], batch=parameters["batch"], seed=seed)
     model = _model(split.videos, parameters)
     trainer = MatchTrainer(
         model, mode=2, optimizer_params={"lr": parameters["lr"], "weight_decay": parameters["weight_decay"]}
     )
-    for _ in range(parameters["epochs"]):
+    for _ in range(parameters["epochs"][split.data]):
         trainer.train_one_epoch(examples)
         yield _lists(model, split, examples.trained)
 

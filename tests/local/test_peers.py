@@ -47,7 +47,7 @@ def tastes(folder: Path) -> Path:
     ]
     rows = {"videos": videos, "interactions": watches, "queries": asked}
     tables = {name: pa.Table.from_pylist(of, schema=SCHEMAS[name]) for name, of in rows.items()}
-    write_split(Split(folder.name, "handmade", "tastes", 21 * DAY_MS, None, tables), folder)
+    write_split(Split(folder.name, "kuairand", "tastes", 21 * DAY_MS, None, tables), folder)
     return folder
 
 
