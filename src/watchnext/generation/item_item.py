@@ -23,6 +23,7 @@ class ItemItem:
     starts: NDArray[np.int64]  # [videos + 1], of the videos that training knew; row 0, the unknown, has none
     rows: NDArray[np.int32]
     similarity: NDArray[np.float32]  # cosine of the sets of users who met the two
+    scale: float = 1.0  # a mean similarity; what is divided by it is of one size in every data set
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not make a table."""
@@ -44,9 +45,14 @@ class ItemItem:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """As named arrays, for the bundle's file."""
-        return {"starts": self.starts, "rows": self.rows, "similarity": self.similarity}
+        return {
+            "starts": self.starts,
+            "rows": self.rows,
+            "similarity": self.similarity,
+            "scale": np.array([self.scale]),
+        }
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, NDArray[Any]]) -> "ItemItem":
         """What `columns` gave."""
-        return cls(columns["starts"], columns["rows"], columns["similarity"])
+        return cls(columns["starts"], columns["rows"], columns["similarity"], float(columns["scale"][0]))

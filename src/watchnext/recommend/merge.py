@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from watchnext.contracts.names import Source
 
-MET: Final = 6.0  # weights, chosen on a validation day
+MET: Final = 0.3  # weights, chosen on a validation day
 POPULARITY: Final = 0.15
 
 
@@ -23,7 +23,7 @@ class Affinity:
 
     user: NDArray[np.float32]  # [dim]
     vectors: NDArray[np.float32]  # [V, dim]
-    met: NDArray[np.float32]  # [V] mean similarity to what the user met
+    met: NDArray[np.float32]  # [V] mean similarity to what the user met, in the table's scale
     popularity: NDArray[np.float32]  # [V] log of decayed watches
 
     def scores(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:

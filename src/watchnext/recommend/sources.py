@@ -92,9 +92,10 @@ class SourceTables:
         return Affinity(user, self.vectors, self.met_with(met), self.popularity)
 
     def met_with(self, bag: Rows) -> NDArray[np.float32]:
-        """The mean similarity of each video to those of `bag`, by who met both: `[V]`; row 0 does not count."""
+        """The mean similarity of each video to those of `bag`, in the table's scale: `[V]`; row 0 does not count."""
         known = bag[bag > 0]
-        return self.item_item.sums(known, videos=len(self.popularity)) / np.float32(max(1, len(known)))
+        sums = self.item_item.sums(known, videos=len(self.popularity))
+        return sums / np.float32(max(1, len(known)) * self.item_item.scale)
 
     def similar(self, met: NDArray[np.float32], allowed: Mask, count: int) -> Rows:
         """The videos with the most of `met`, as far as they have any."""

@@ -4,6 +4,7 @@ Bounded in memory by `PAIRS_AT_ONCE`, in the size of the table by `NEIGHBOURS`, 
 met n videos makes n² pairs.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from watchnext.evaluation.baselines import meetings
+from watchnext.features.spec import HISTORY
 from watchnext.generation.item_item import ItemItem
 from watchnext.training.example_set import Pairs
 
@@ -19,6 +21,7 @@ NEIGHBOURS: Final = 300  # kept of a video (docs/adr/0033)
 LEAST_USERS: Final = 2  # who met both: of two videos that one user alone met, the cosine is 1 and says nothing
 MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn
 PAIRS_AT_ONCE: Final = 20_000_000
+TYPICAL: Final = 200  # users whose similarities give the scale
 
 _Part = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # video, neighbour, similarity
 
@@ -29,7 +32,19 @@ def fit_item_item(met: Pairs, *, videos: int) -> ItemItem:
     parts = list(_neighbours(by_user))
     owner, rows, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
     starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=videos + 1))])
-    return ItemItem(starts, rows, similarity)
+    table = ItemItem(starts, rows, similarity)
+    return dataclasses.replace(table, scale=_scale(table, by_user))
+
+
+def _scale(table: ItemItem, by_user: csr_matrix) -> float:
+    """The variance over videos of the root of the mean similarity to what a user met, of a typical user."""
+    random = np.random.default_rng(0)
+    people = random.permutation(np.flatnonzero(np.diff(by_user.indptr)))[:TYPICAL]
+    spreads = []
+    for person in people.tolist():
+        bag = random.permutation(by_user.indices[by_user.indptr[person] : by_user.indptr[person + 1]])[:HISTORY]
+        spreads.append(np.sqrt(table.sums(bag, videos=by_user.shape[1]) / len(bag)).std())
+    return float(np.mean(spreads)) ** 2 if any(spreads) else 1.0
 
 
 def _drawn(by_user: csr_matrix) -> csr_matrix:

@@ -60,7 +60,7 @@ def columns(rows: list[Any]) -> dict[str, dict[str, Any]]:
 def item_item() -> ItemItem:
     """Videos 1 and 2 are neighbours, video 2 has video 3 too."""
     starts = np.array([0, 0, 1, 3, *[3] * (VIDEOS - 2)])
-    return ItemItem(starts, np.array([2, 1, 3], np.int32), np.array([0.5, 0.5, 0.25], np.float32))
+    return ItemItem(starts, np.array([2, 1, 3], np.int32), np.array([0.5, 0.5, 0.25], np.float32), scale=0.125)
 
 
 def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> GenerationParts:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,12 @@ def test_similar_is_what_the_users_of_the_whole_bag_met(everything):
     assert names(tables, tables.similar(met, everything, 5)) == ["v4", "v8", "v12"]
     everything[ROW["v4"]] = False
     assert names(tables, tables.similar(met, everything, 1)) == ["v8"]
+
+
+def test_similarities_are_told_in_the_tables_scale():
+    tables = prepared({"v1": {"v8": 0.5}}).tables
+    scaled = dataclasses.replace(tables, item_item=dataclasses.replace(tables.item_item, scale=0.25))
+    assert scaled.met_with(np.array([ROW["v1"]]))[ROW["v8"]] == 2
 
 
 def test_nobody_met_anything_of_an_empty_bag(tables, everything):

@@ -72,3 +72,9 @@ def test_of_a_user_who_met_very_many_a_share_is_drawn(monkeypatch: pytest.Monkey
 def test_nobody_met_anything():
     table = fit_item_item(pairs([0]), videos=3)
     assert table.starts.tolist() == [0] * 5
+
+
+def test_the_scale_is_the_typical_users_variance_of_roots():
+    # who met both videos: each is the other's neighbour, cosine 2/2, half of it a video of the bag; row 0 has nothing
+    assert fit_item_item(pairs([1, 2], [1, 2]), videos=2).scale == pytest.approx(np.var([0, 0.5**0.5, 0.5**0.5]))
+    assert fit_item_item(pairs([1], [2]), videos=2).scale == 1
