@@ -33,7 +33,7 @@ def test_rows_and_seeds_are_trained_and_shown_on_one_card(tmp_path: Path, monkey
     }
     assert all(difference != 0 for row in told["rows"] for difference in row["differences"])
     page = Path(told["card"]).read_text()
-    assert page.count("data:image/png;base64,") >= 2
+    assert "data:image/png;base64," in page
     assert "| no-cap |" in (Path(told["card"]).parent / "text").read_text()
 
 
