@@ -72,3 +72,4 @@ def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_
     assert set(events.shown["user_id"]) == {"bob"}
     assert events.learnt["now_ms"][events.learnt["user_id"] == "cid"].tolist() == [T0 + HOUR_MS]
     assert events.met["user_id"].tolist().count("cid") == 2  # the watch and the impression
+    assert set(events.met["user_id"]) - set(events.met_unlabelled["user_id"]) == {"bob"}  # of him there are labels

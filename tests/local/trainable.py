@@ -38,6 +38,7 @@ def write_examples(folder: Path) -> None:
         queries=Queries(users=columns.take(slice(0)), seen=[], targets=[]),
         watched=nobody,
         met=nobody,
+        met_unlabelled=nobody,
         country_watches={},
         probes=[],
     )

@@ -129,6 +129,7 @@ def ranker_batch(
     return {
         "user": user,
         "history": videos.ranking_embedding[users.history],
+        "shown": videos.ranking_embedding[users.shown],
         "seed": videos.ranking_embedding[users.seed],
         "query_tokens": users.query_tokens,
         **_user_indices(users),

@@ -69,6 +69,7 @@ class RankerConfig(ModelConfig):
     """The ranker."""
 
     continuous: int  # continuous features before x² and √x: `len(RANKER_FEATURES)`
+    dropout: float = 0.4  # of video and channel embeddings, and of each layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ PROFILES = {
         top_videos=100_000,
         top_tokens=50_000,
         quantile_bins=256,
-        epochs=5,
+        epochs=8,
         tower_epochs=6,
         batch=512,
         negatives=1_000,

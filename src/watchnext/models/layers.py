@@ -74,13 +74,20 @@ def _maximum(vectors: Tensor, ids: Tensor) -> Tensor:
     return highest * known.any(dim=1)
 
 
-def relu_stack(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Linear layers of the widths `hidden`, each followed by a ReLU (He initialisation)."""
+def warm_start(table: nn.Embedding, vectors: Tensor) -> None:
+    """Set the embeddings that have a vector `[rows, width]` of other than zeros; the rest stay as they are."""
+    with torch.no_grad():
+        given = vectors.abs().sum(dim=1, keepdim=True) > 0
+        table.weight.copy_(torch.where(given, vectors, table.weight))
+
+
+def relu_stack(inputs: int, hidden: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers of the widths `hidden`, each followed by a ReLU (He initialisation), and by dropout if any."""
     layers: list[nn.Module] = []
     for width in hidden:
         linear = nn.Linear(inputs, width)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         nn.init.zeros_(linear.bias)
-        layers += [linear, nn.ReLU()]
+        layers += [linear, nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
         inputs = width
     return nn.Sequential(*layers)

@@ -1,20 +1,25 @@
 """Ranking: weighted logistic regression on a ReLU trunk; e^logit is the expected watch time (paper, section 4).
 
-One video embedding serves the impressed video, the last watched videos and the seed video (section 4.1: one id space,
-one embedding). A second head on the same trunk tells the probability of a long view, for measuring and explaining.
+One video embedding serves the impressed video, the last watched and the last shown ones and the seed video (section
+4.1: one id space, one embedding). What the impressed one has in common with the watched and with the shown ones, its
+inner product with either average, is an input of its own (docs/adr/0037). A second head on the same trunk tells the
+probability of a long view, for measuring and explaining.
 """
 
 import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from watchnext.models.config import RankerConfig
-from watchnext.models.layers import context_embeddings, pool, relu_stack, sized_embedding, width_of
+from watchnext.models.layers import context_embeddings, pool, relu_stack, sized_embedding, warm_start, width_of
 
 __all__ = ["Ranker", "RankerConfig"]
 
 SHAPES = 3  # of a continuous feature: x̃, x̃², √x̃
+BAGS = ("history", "shown")  # of the user's videos
+LIKENESS = 3.0  # brings inner products with an average of 50 vectors of length 1 to the size of other inputs
 
 
 class Ranker(nn.Module):
@@ -24,17 +29,17 @@ class Ranker(nn.Module):
         super().__init__()
         self.config = config
         sizes = config.sizes
-        self.video_embedding = sized_embedding(sizes.ranking_videos)  # of impressed, last watched and seed videos
+        self.video_embedding = sized_embedding(sizes.ranking_videos)  # of impressed, watched, shown and seed videos
         self.channel_embedding = sized_embedding(sizes.channels)
         self.topic_embedding = sized_embedding(sizes.topics)
         self.language_embedding = sized_embedding(sizes.languages)
         self.token_embedding = sized_embedding(sizes.search_tokens)
         self.context_embeddings = context_embeddings(sizes)
-        videos = 3 * width_of(self.video_embedding)
+        videos = (2 + len(BAGS)) * width_of(self.video_embedding) + len(BAGS)
         content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
         user = width_of(self.token_embedding, self.context_embeddings)
         inputs = videos + content + user + SHAPES * config.continuous
-        self.trunk = relu_stack(inputs, config.hidden)
+        self.trunk = relu_stack(inputs, config.hidden, config.dropout)
         last = config.hidden[-1] if config.hidden else inputs
         self.watch_time = nn.Linear(last, 1)
         self.long_view = nn.Linear(last, 1)
@@ -48,6 +53,10 @@ class Ranker(nn.Module):
         """e^logit, the odds of the weighted regression: seconds of watch time per impression, `[candidates]`."""
         logit, _ = self.forward(batch)
         return logit.exp()
+
+    def warm_start(self, vectors: Tensor) -> None:
+        """Set the video embeddings that have a vector `[ranking ids, width]` of other than zeros."""
+        warm_start(self.video_embedding, vectors)
 
     def start_at(self, mean_seconds: float, long_view_rate: float) -> None:
         """Set the heads' biases to what is known before training: the means of the training set."""
@@ -73,21 +82,27 @@ class Ranker(nn.Module):
     def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
         of_user = torch.cat(
             [
-                pool(self.video_embedding, batch["history"]),
                 self.video_embedding(batch["seed"]),
                 pool(self.token_embedding, batch["query_tokens"]),
                 *(table(batch[name]) for name, table in self.context_embeddings.items()),
             ],
             dim=1,
         )
+        user = batch["user"]
+        video = self.video_embedding(batch["video"])
+        bags = [pool(self.video_embedding, batch[name])[user] for name in BAGS]
+        likeness = [(bag * video).sum(dim=1, keepdim=True) * LIKENESS for bag in bags]
         return torch.cat(
             [
-                of_user[batch["user"]],
-                self.video_embedding(batch["video"]),
-                self.channel_embedding(batch["channel"]),
+                of_user[user],
+                *map(self._dropped, [*bags, video, self.channel_embedding(batch["channel"])]),
                 pool(self.topic_embedding, batch["topics"]),
                 self.language_embedding(batch["language"]),
+                *likeness,
                 batch["continuous"],
             ],
             dim=1,
         )
+
+    def _dropped(self, vectors: Tensor) -> Tensor:
+        return functional.dropout(vectors, self.config.dropout, self.training)

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from watchnext.features.spec import HISTORY, TOWER_FEATURES
 from watchnext.models.attention import NewestAsks
 from watchnext.models.config import TowerConfig
-from watchnext.models.layers import context_embeddings, embedding, pool, relu_stack, sized_embedding, width_of
+from watchnext.models.layers import (
+    context_embeddings,
+    embedding,
+    pool,
+    relu_stack,
+    sized_embedding,
+    warm_start,
+    width_of,
+)
 
 __all__ = ["TowerConfig", "TwoTower"]
 
@@ -68,9 +76,7 @@ class TwoTower(nn.Module):
 
     def warm_start(self, vectors: Tensor) -> None:
         """Set the id embeddings that have a vector `[embedding ids, dim]` of other than zeros; the rest stay random."""
-        with torch.no_grad():
-            given = vectors.abs().sum(dim=1, keepdim=True) > 0
-            self.video_embedding.weight.copy_(torch.where(given, vectors, self.video_embedding.weight))
+        warm_start(self.video_embedding, vectors)
 
     def videos(self, batch: dict[str, Tensor]) -> Tensor:
         """Video vectors `[videos, dim]` of a `video_batch`; in training, some go without their id part."""

@@ -5,7 +5,8 @@
 <folder>/held_out.parquet  impressions after it
 <folder>/queries.npz       held-out questions to the retrieval
 <folder>/watched.npz       completed watches of the training part, for the baselines
-<folder>/met.npz           all that was watched or shown in the training part, for the start of the embeddings
+<folder>/met.npz           all that was watched or shown in the training part, for the start of the towers' embeddings
+<folder>/met_unlabelled.npz  those of them that no ranker example shows, for the start of the ranker's
 <folder>/videos.npz  countries.npz  vocabularies.json  probes.json  meta.json
 
 The first three are as long as the log is: they are written and read a part at a time.
@@ -157,6 +158,7 @@ class ExampleSet(ExampleFiles):
     queries: Queries
     watched: Pairs
     met: Pairs
+    met_unlabelled: Pairs
     country_watches: dict[str, Floats]  # country to watches of the training part, [videos]
     probes: list[dict[str, Any]]  # {"row": merged user rows, "context": a request's}
 
@@ -167,6 +169,7 @@ class ExampleSet(ExampleFiles):
         self.queries.save(folder / "queries.npz")
         self.watched.save(folder / "watched.npz")
         self.met.save(folder / "met.npz")
+        self.met_unlabelled.save(folder / "met_unlabelled.npz")
         _save(folder / "videos.npz", **self.videos.columns())
         _save(folder / "countries.npz", **self.country_watches)
         for name, value in (
@@ -192,6 +195,7 @@ class ExampleSet(ExampleFiles):
             queries=Queries.load(folder / "queries.npz"),
             watched=Pairs.load(folder / "watched.npz"),
             met=Pairs.load(folder / "met.npz"),
+            met_unlabelled=Pairs.load(folder / "met_unlabelled.npz"),
             country_watches=country_watches,
             probes=json.loads((folder / "probes.json").read_text()),
         )

@@ -89,6 +89,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         queries=queries,
         watched=_pairs(events.watched, rows),
         met=_pairs(events.met, rows),
+        met_unlabelled=_pairs(events.met_unlabelled, rows),
         country_watches=_country_watches(events.watched, events.profiles, words),
         probes=_probes(frozen, events.watches, snapshot.end_ms),
     ).save()

@@ -1,6 +1,7 @@
 """Stage 4: the ranker. Weighted logistic regression on labelled impressions, and a long-view head (paper, section 4).
 
-The quantiles are fitted on the training part first; the ranker reads nothing that is not through them.
+The quantiles are fitted on the training part first; the ranker reads nothing that is not through them. Its video ids
+start at who met what, and what is kept is the mean of the last steps' weights (docs/adr/0037).
 
     <folder>/weights.safetensors  quantiles.safetensors  config.json  curve.json  tensorboard/
 """
@@ -28,16 +29,18 @@ from watchnext.models.layers import Amend, as_tensors
 from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
 from watchnext.settings import Settings
+from watchnext.training.averaging import Averaging
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.distributed import ALONE, Share
 from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.lines import LineFile
 from watchnext.training.loader import Streamed
 from watchnext.training.loop import Plan, fit, seed_torch
-from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
+from watchnext.training.warm_start import start_of_ids
 
 QUANTILES_OF: Final = 500_000  # impressions that the quantiles are fitted on, however many there are
+ID_RATE: Final = 0.25  # learning rate of the big embeddings, in that of the rest: they start at what is known
 
 
 def train_ranker(
@@ -79,18 +82,20 @@ def train_ranker(
         )
     quantiles = QuantileNormalizer.fit(_some_features(data.ranker, seed), config.quantile_bins)
     seed_torch(seed)
-    ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES))).to(
-        plan.device
-    )
+    ranker = Ranker(config.ranker_config(sizes_of(data.vocabularies, data.videos), len(RANKER_FEATURES)))
+    width = ranker.video_embedding.embedding_dim
+    ranker.warm_start(start_of_ids(data.met_unlabelled, data.videos.ranking_embedding, width))
     ranker.start_at(mean_seconds, long_views)
+    ranker.to(plan.device)
     batches = Streamed(
         data.ranker, config.batch, seed, lambda examples: labelled(examples, data.videos, quantiles), share
     )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
-    optimiser = Optimiser(ranker, config.learning_rate)
+    optimiser = Averaging(ranker, config.learning_rate, config.learning_rate * ID_RATE)
     depends_on = [config.to_json(), asdict(data.meta)]
     checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, depends_on, share=share)
     course = fit(plan, ranker, lambda batch: loss_of(amend(batch)), batches, optimiser, checkpoints)
+    optimiser.keep_mean()
     if share.first:
         save_ranker(ranker.cpu(), quantiles, course.curve, folder)
     checkpoints.remove()

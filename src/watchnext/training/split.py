@@ -52,6 +52,12 @@ class SplitLog:
         parts = (begun, self.untimed, self.past_shown)
         return pd.concat([part[["user_id", "video_id"]] for part in parts], ignore_index=True)
 
+    @property
+    def met_unlabelled(self) -> pd.DataFrame:
+        """Those of `met` that no labelled impression shows: of the ranker's own examples they tell nothing."""
+        met, labelled = self.met, pd.MultiIndex.from_frame(self.past_shown[["user_id", "video_id"]])
+        return met[~pd.MultiIndex.from_frame(met).isin(labelled)]
+
 
 def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog:
     """Read and label the events of `snapshot`, with at most `per_user` next watches to learn from a user.

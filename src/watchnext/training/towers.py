@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -29,7 +28,7 @@ from watchnext.training.loop import Batches, Plan, fit, seed_torch
 from watchnext.training.negatives import Negatives
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.vocabularies import sizes_of
-from watchnext.training.warm_start import co_occurrence_vectors
+from watchnext.training.warm_start import start_of_ids
 
 
 def train_towers(
@@ -60,7 +59,7 @@ def train_towers(
     plan = Plan.of(settings, "towers", config.tower_epochs, folder, share)
     seed_torch(seed)
     tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
-    tower.warm_start(_start_of_ids(data, config.embedding_dim))
+    tower.warm_start(start_of_ids(data.met, data.videos.embedding, config.embedding_dim))
     tower.to(plan.device)
     positives = Streamed(data.towers, config.batch, seed, lambda examples: tower_inputs(examples, data.videos), share)
     watches = data.towers.counts("row", size=len(data.videos))
@@ -79,13 +78,6 @@ def tower_inputs(examples: TowerExamples, videos: VideoTable) -> Batch:
     """The user tower's batch of some examples, with the watched `row` of each and the rows that are no negatives."""
     users = examples.users
     return {**tower_batch(users, videos, examples.age_days), "row": examples.row, "known": known_rows(users)}
-
-
-def _start_of_ids(data: ExampleSet, width: int) -> Tensor:
-    """Vectors of the embedding ids by who met the videos, `[ids, width]`."""
-    ids = data.videos.embedding
-    vectors = co_occurrence_vectors(data.met.person, ids[data.met.row], ids=int(ids.max()) + 1, width=width)
-    return torch.from_numpy(vectors)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Vocabularies and the video table, fitted on the training part of the log and nothing after it.
 
 Every catalogue video has a row, the most watched first. An embedding id is for the most frequent ones: in completed
-watches for the towers, in clicked impressions for the ranker (paper, section 4.1); the rest is the zero vector.
+watches for the towers, in clicked impressions for the ranker (paper, section 4.1); the rest is the zero vector. In the
+ranker a video that was shown and never clicked has one too, where there is room: the lack of it would tell the label.
 """
 
 from collections import Counter
@@ -47,7 +48,7 @@ def fit_words(
         searches: search events.
     """
     watched, clicks = Counter(watches["video_id"]), Counter(clicked["video_id"])
-    known = set(catalog["video_id"])
+    known, met = set(catalog["video_id"]), {*impressions["video_id"], *watches["video_id"]}
     everything = 1 << 31
     vocabularies = Vocabularies(
         videos=Vocabulary.fit({video: watched[video] for video in known}, everything),
@@ -65,7 +66,7 @@ def fit_words(
     return Words(
         vocabularies,
         embedded=Vocabulary.fit({video: n for video, n in watched.items() if video in known}, config.top_videos),
-        ranked=Vocabulary.fit({video: n for video, n in clicks.items() if video in known}, config.top_videos),
+        ranked=Vocabulary.fit({video: clicks[video] for video in met & known}, config.top_videos),
     )
 
 

@@ -1,18 +1,27 @@
-"""Where the towers' video embeddings start: at vectors of who met what, not at random ones.
+"""Where the video embeddings of towers and ranker start: at vectors of who met what, not at random ones.
 
 The paper's system has billions of next watches to learn ids from; a young service has few, and many more facts of the
 kind "this user met that video". A truncated singular value decomposition of the matrix of users and videos puts videos
-that the same users met near each other before the first step, and the next watches go on from there (docs/adr/0032).
+that the same users met near each other before the first step, and the examples go on from there (docs/adr/0032, 0037).
 """
 
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import svds
+from torch import Tensor
+
+from watchnext.training.example_set import Pairs
 
 _TRIVIAL: Final = 1  # the first direction is popularity
+
+
+def start_of_ids(met: Pairs, ids: NDArray[np.int32], width: int) -> Tensor:
+    """Vectors `[embedding ids, width]` by who met the videos; `ids` are those of the video table's rows."""
+    return torch.from_numpy(co_occurrence_vectors(met.person, ids[met.row], ids=int(ids.max()) + 1, width=width))
 
 
 def co_occurrence_vectors(

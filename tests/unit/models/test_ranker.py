@@ -13,6 +13,7 @@ def test_one_parameter_embeds_impressed_last_watched_and_seed_video():
     uses = {
         "impressed": ranker_inputs(encoded([]), rows=(1,)),  # film is the one video with a ranking embedding
         "last watched": ranker_inputs(encoded(["film"]), rows=(2,)),
+        "last shown": ranker_inputs(encoded([], **shown("film")), rows=(2,)),
         "seed": ranker_inputs(encoded([], seed="film"), rows=(2,)),
     }
     none = ranker_inputs(encoded([]), rows=(2,))
@@ -25,10 +26,48 @@ def test_one_parameter_embeds_impressed_last_watched_and_seed_video():
     assert torch.equal(model(none)[0], unused)
 
 
+def shown(*videos):
+    return {
+        "impression_video_ids": videos,
+        "impression_counts": [1] * len(videos),
+        "impression_last": [0] * len(videos),
+    }
+
+
+def test_what_a_video_has_in_common_with_the_watched_and_the_shown_ones_is_an_input():
+    model = ranker()
+    film = model.video_embedding.weight[1].detach().clone()
+    batch = ranker_inputs(encoded(["film"], **shown("film")), rows=(1, 2))
+    batch["shown"] = torch.tensor([[1, 1, 0]])
+    likeness = model._inputs(batch)[:, -3 * FEATURES - 2 : -3 * FEATURES]
+    own = 3 * float(film @ film)
+    assert likeness.tolist() == [pytest.approx([own, own]), [0, 0]]  # song has no embedding
+    batch = ranker_inputs(encoded([], **shown("film")), rows=(1,))
+    assert model._inputs(batch)[0, -3 * FEATURES - 2 : -3 * FEATURES].tolist() == pytest.approx([0, own])
+
+
+def test_ids_start_at_the_vectors_that_are_known():
+    model = ranker()
+    before = model.video_embedding.weight.detach().clone()
+    model.warm_start(torch.zeros_like(before))
+    assert torch.equal(model.video_embedding.weight, before)
+    known = torch.zeros_like(before)
+    known[1] = 0.5
+    model.warm_start(known)
+    assert torch.equal(model.video_embedding.weight, known)
+
+
+def test_dropout_is_for_training():
+    model, batch = ranker(), ranker_inputs(encoded(["film"]))
+    assert torch.equal(model(batch)[0], model(batch)[0])
+    model.train()  # as `fit` does
+    assert not torch.equal(model(batch)[0], model(batch)[0])
+
+
 def test_a_user_among_many_scores_like_the_user_alone():
     model = ranker()
     first, second = ranker_inputs(encoded(["film"]), rows=(1, 2)), ranker_inputs(encoded([], gender="m"), rows=(3,))
-    users = ("history", "seed", "query_tokens", "country", "device", "gender", "surface", "hour")
+    users = ("history", "shown", "seed", "query_tokens", "country", "device", "gender", "surface", "hour")
     both = {name: torch.cat([first[name][:1] if name in users else first[name], second[name]]) for name in users}
     for name in ("video", "channel", "language", "continuous"):
         both[name] = torch.cat([first[name], second[name]])
@@ -80,7 +119,7 @@ def test_contributions_work_inside_the_servers_inference_mode_and_leave_no_gradi
 
 def test_the_ranker_learns_watch_time_that_falls_with_impressions_and_long_views_beside_it():
     """Planted: 40, 20, 10 s an impression at the feature's levels 0, 0.3, 0.8; a long view only at level 0."""
-    model = ranker().train()
+    model = ranker()  # without dropout
     level = np.repeat(np.array([0.0, 0.3, 0.8], np.float32), 40)
     values = np.zeros((120, 3 * FEATURES), np.float32)
     values[:, 0], values[:, FEATURES], values[:, 2 * FEATURES] = level, level**2, np.sqrt(level)

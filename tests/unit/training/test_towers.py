@@ -39,6 +39,7 @@ def write_examples(folder: Path, rows: list[int]) -> None:
         queries=Queries(users=UserColumns.of([]), seen=[], targets=[]),
         watched=nobody,
         met=nobody,
+        met_unlabelled=nobody,
         country_watches={},
         probes=[],
     )

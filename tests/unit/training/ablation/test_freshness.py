@@ -32,6 +32,7 @@ def examples(folder: Path, *, uploaded_days: float) -> ExampleSet:
         queries=Queries(users=UserColumns.of([encoded(["song"])]), seen=[], targets=[]),
         watched=nobody,
         met=nobody,
+        met_unlabelled=nobody,
         country_watches={},
         probes=[],
     )
