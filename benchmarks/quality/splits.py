@@ -35,7 +35,7 @@ VALID_CUT_MS: Final = 1_650_988_800_000  # 27 April
 
 _KUAIRAND_RULE: Final = (
     "Exposures before the cut: impressions by time_ms, and the untimed history: its long views older than the first "
-    "exposure it lists, then those exposures, ten minutes apart, the last at last_time_ms (derived). Interactions: the "
+    "exposure it lists, then those exposures, 20 s apart, the last at last_time_ms (derived). Interactions: the "
     "exposures that were long views. Queries: users with a long view from the cut on of a video that was never exposed "
     "to them before it; targets are all such videos, seen are all exposed before the cut."
 )

@@ -30,7 +30,9 @@ from watchnext.data.tables import Dropped, rows_of
 
 NAME: Final = "kuairand"
 COUNTRY: Final = "CN"
-SEED_SPACING_MS: Final = 600_000  # seed watches end ten minutes apart, the last at last_time_ms
+SEED_SPACING_MS: Final = (
+    20_000  # seeds end so far apart, the last at last_time_ms: a user's come together, and fold fast
+)
 LONG_VIEW_SECONDS: Final = 18.0  # KuaiRand's long_view: played to the end, or 18 s of a longer video
 
 DERIVED: Final = {
@@ -41,7 +43,7 @@ DERIVED: Final = {
     "position": "0; the rows of one user and moment are one list, counted in the order of the file",
     "country": COUNTRY,
     "history": f"the slice's exposures and long views before its first day, untimed there: seed impressions and seed "
-    f"watches, each ending at last_time_ms, ten minutes apart, surface {DERIVED_SURFACE}; a watch is of 18 s or the "
+    f"watches, 20 s apart, the last ending at last_time_ms, surface {DERIVED_SURFACE}; a watch is of 18 s or the "
     "whole video, completed, and out of the list of the seed impressions where they have its video; in the history and "
     "in counts, never in a label or a time feature",
 }

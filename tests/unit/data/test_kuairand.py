@@ -84,7 +84,7 @@ def test_the_untimed_history_becomes_marked_watches_before_its_last_time(tmp_pat
     seeds = [event for event in events_of(dataset, Topic.WATCH) if event.surface == DERIVED_SURFACE]
 
     assert [(e.user_id, e.video_id, e.watch_seconds, e.at_ms) for e in seeds] == [
-        ("1", "100", 18.0, T - 10_600_000),
+        ("1", "100", 18.0, T - 10_020_000),
         ("1", "101", 18.0, T - 10_000_000),
     ]
     assert all(event.completed for event in seeds)
@@ -98,7 +98,7 @@ def test_the_untimed_exposures_become_marked_impressions_of_one_list(tmp_path):
 
     assert [(e.user_id, e.video_id, e.request_id, e.position, e.shown_at) for e in seeds] == [
         ("2", "100", "kr-2-h", 0, T - 20_000_000),
-        ("1", "101", "kr-1-h", 0, T - 10_600_000),
+        ("1", "101", "kr-1-h", 0, T - 10_020_000),
         ("1", "102", "kr-1-h", 1, T - 10_000_000),
     ]
     assert len({event.event_id for event in seeds}) == 3

@@ -71,9 +71,9 @@ def test_what_was_shown_before_the_cut_is_written_in_order_with_derived_times(tm
             for e in split.tables["exposures"].to_pylist()]  # fmt: skip
 
     assert rows == [
-        (0, 5, -11_800_000, True, True),
-        (0, 3, -11_200_000, False, True),
-        (0, 2, -10_600_000, False, True),
+        (0, 5, -10_060_000, True, True),
+        (0, 3, -10_040_000, False, True),
+        (0, 2, -10_020_000, False, True),
         (0, 3, -10_000_000, True, True),
         (0, 1, -3, True, False),
         (1, 4, -2, False, False),
