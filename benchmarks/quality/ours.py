@@ -86,6 +86,7 @@ def write_examples(settings: Settings, split: Split, folder: Path) -> None:
         towers.write(examples)
     asked = split.queries["user"].to_numpy()
     asked_ms = log.asked_ms(asked)
+    met = Pairs(person=log.met["user"].to_numpy(), row=rows[log.met["video"]])
     ExampleSet(
         folder=folder,
         meta=Meta(snapshot=split.name, split_ms=log.end_ms, end_ms=log.end_ms, counts={"tower examples": len(labels)}),
@@ -97,7 +98,8 @@ def write_examples(settings: Settings, split: Split, folder: Path) -> None:
             targets=[rows[targets] for targets in lists_of(split.queries["targets"])],
         ),
         watched=Pairs(person=log.watched["user"].to_numpy(), row=rows[log.watched["video"]]),
-        met=Pairs(person=log.met["user"].to_numpy(), row=rows[log.met["video"]]),
+        met=met,
+        met_unlabelled=met,  # there are no examples of a ranker
         country_watches={},
         probes=[],
     ).save()

@@ -87,9 +87,10 @@ class ProfileConfig:
     batch: int
     negatives: int  # sampled a batch, the same for all its examples
     cap_per_user: int  # examples of a user
-    learning_rate: float  # of the ranker
+    learning_rate: float  # of the ranker's layers
+    id_rate: float  # of the ranker's big embeddings
     tower_learning_rate: float  # of the towers' layers
-    tower_id_rate: float  # of the towers' big embeddings, which start at what is known of them (`training.warm_start`)
+    tower_id_rate: float  # of the towers' big embeddings; both start at what is known of them (`training.warm_start`)
     pooling: Pooling = "average"
     windows: tuple[int, ...] = (50,)
     ranking_weight: Weighting = "expected"
@@ -127,6 +128,7 @@ PROFILES = {
         negatives=128,
         cap_per_user=20,
         learning_rate=0.01,
+        id_rate=0.2,
         tower_learning_rate=0.01,
         tower_id_rate=0.2,
     ),
@@ -137,12 +139,13 @@ PROFILES = {
         top_videos=100_000,
         top_tokens=50_000,
         quantile_bins=256,
-        epochs=8,
+        epochs=5,
         tower_epochs=6,
         batch=512,
         negatives=1_000,
         cap_per_user=40,
         learning_rate=0.002,
+        id_rate=0.01,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,
     ),
@@ -159,6 +162,7 @@ PROFILES = {
         negatives=5_000,
         cap_per_user=100,
         learning_rate=0.001,
+        id_rate=0.02,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,
     ),

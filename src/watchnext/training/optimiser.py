@@ -36,14 +36,25 @@ class RowWiseAdagrad(torch.optim.Optimizer):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._move(table, table.grad.coalesce(), group["lr"])
+                    self._move(table, *_summed(table.grad, table), group["lr"])
 
-    def _move(self, table: nn.Parameter, gradient: Tensor, rate: float) -> None:
-        rows, values = gradient.indices()[0], gradient.values()  # (U), (U, W): each row once
+    def _move(self, table: nn.Parameter, rows: Tensor, values: Tensor, rate: float) -> None:
         total = self.state[table]["sum"]
         total.index_add_(0, rows, values.square().mean(dim=1))
         scale = total[rows].sqrt_().add_(EPSILON).reciprocal_().mul_(-rate)
         table.index_add_(0, rows, values * scale.unsqueeze(1))
+
+
+def _summed(gradient: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows `[U]` of a sparse gradient and their sums `[U, width]`, each row once.
+
+    Of a table with fewer rows than the batch looked up: all rows, since sorting the lookups costs more.
+    """
+    if gradient._nnz() < len(table):
+        gradient = gradient.coalesce()
+        return gradient.indices()[0], gradient.values()
+    sums = torch.zeros_like(table).index_add_(0, gradient._indices()[0], gradient._values())
+    return torch.arange(len(table), device=table.device), sums
 
 
 class Optimiser:

@@ -40,7 +40,6 @@ from watchnext.training.vocabularies import sizes_of
 from watchnext.training.warm_start import start_of_ids
 
 QUANTILES_OF: Final = 500_000  # impressions that the quantiles are fitted on, however many there are
-ID_RATE: Final = 0.25  # learning rate of the big embeddings, in that of the rest: they start at what is known
 
 
 def train_ranker(
@@ -91,7 +90,7 @@ def train_ranker(
         data.ranker, config.batch, seed, lambda examples: labelled(examples, data.videos, quantiles), share
     )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
-    optimiser = Averaging(ranker, config.learning_rate, config.learning_rate * ID_RATE)
+    optimiser = Averaging(ranker, config.learning_rate, config.id_rate)
     depends_on = [config.to_json(), asdict(data.meta)]
     checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, depends_on, share=share)
     course = fit(plan, ranker, lambda batch: loss_of(amend(batch)), batches, optimiser, checkpoints)

@@ -29,13 +29,16 @@ def gradient(rows: list[int], values: list[list[float]], size: int) -> torch.Ten
     )
 
 
-def test_a_row_moves_by_its_gradient_over_the_root_of_its_mean_squares():
+@pytest.mark.parametrize("lookups", [2, 3])  # of a table of three rows: fewer than rows, and as many
+def test_a_row_moves_by_its_gradient_over_the_root_of_its_mean_squares(lookups):
     table = table_of([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
     rule = RowWiseAdagrad([table], lr=0.5)
 
-    table.grad = gradient([1, 1], [[1.0, 1.0], [2.0, 3.0]], size=3)  # twice in the batch: (3, 4), mean square 12.5
+    rest = [[0.0, 0.0]] * (lookups - 2)
+    # Row 1 is twice in the batch: (3, 4), mean square 12.5.
+    table.grad = gradient([1, 1, 1][:lookups], [[1.0, 1.0], [2.0, 3.0], *rest], size=3)
     rule.step()
-    table.grad = gradient([1, 2], [[0.0, 5.0], [2.0, 2.0]], size=3)  # mean squares 12.5 + 12.5 and 4
+    table.grad = gradient([1, 2, 2][:lookups], [[0.0, 5.0], [2.0, 2.0], *rest], size=3)  # 12.5 + 12.5 and 4
     rule.step()
 
     first = [1 - 0.5 * 3 / 12.5**0.5, 1 - 0.5 * 4 / 12.5**0.5]
