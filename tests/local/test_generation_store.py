@@ -14,7 +14,7 @@ from watchnext.generation.files import Files
 from watchnext.generation.manifest import Pointer
 from watchnext.generation.store import GenerationStore
 
-FILES = 11  # of a generation, the manifest included
+FILES = 12  # of a generation, the manifest included
 SPAWN = multiprocessing.get_context("spawn")
 
 
