@@ -40,8 +40,12 @@ def start_worker(settings: Settings, name: str, fault: Fault | None = None) -> B
 
 
 def is_stopped(process: BaseProcess) -> bool:
-    """Has SIGSTOP frozen it?"""
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    """Has SIGSTOP frozen it? Not if it died just now."""
+    try:
+        state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state == "T"
 
 
 def _work(settings: Settings, name: str, fault: Fault | None) -> None:
