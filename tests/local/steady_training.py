@@ -5,21 +5,17 @@ from dataclasses import replace
 import pytest
 import typer
 
-from watchnext.models.config import ProfileConfig, RankerConfig, Sizes, TowerConfig
+from watchnext.models.config import ProfileConfig, Sizes, TowerConfig
 from watchnext.training.main import main
 
-_tower_config, _ranker_config = ProfileConfig.tower_config, ProfileConfig.ranker_config
+_tower_config = ProfileConfig.tower_config
 
 
 def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     def tower_config(self: ProfileConfig, sizes: Sizes) -> TowerConfig:
         return replace(_tower_config(self, sizes), id_dropout=0.0)
 
-    def ranker_config(self: ProfileConfig, sizes: Sizes, continuous: int) -> RankerConfig:
-        return replace(_ranker_config(self, sizes, continuous), dropout=0.0)
-
     monkeypatch.setattr(ProfileConfig, "tower_config", tower_config)
-    monkeypatch.setattr(ProfileConfig, "ranker_config", ranker_config)
 
 
 if __name__ == "__main__":

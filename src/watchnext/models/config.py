@@ -69,7 +69,7 @@ class RankerConfig(ModelConfig):
     """The ranker."""
 
     continuous: int  # continuous features before x² and √x: `len(RANKER_FEATURES)`
-    dropout: float = 0.4  # of video and channel embeddings, and of each layer
+    dropout: float = 0.0  # of video and channel embeddings, and of each layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ class ProfileConfig:
     cap_per_user: int  # examples of a user
     learning_rate: float  # of the ranker's layers
     id_rate: float  # of the ranker's big embeddings
+    dropout: float  # of the ranker
     tower_learning_rate: float  # of the towers' layers
     tower_id_rate: float  # of the towers' big embeddings; both start at what is known of them (`training.warm_start`)
     pooling: Pooling = "average"
@@ -107,7 +108,7 @@ class ProfileConfig:
 
     def ranker_config(self, sizes: Sizes, continuous: int) -> RankerConfig:
         """The ranker over vocabularies of `sizes` and `continuous` features."""
-        return RankerConfig(sizes=sizes, continuous=continuous, hidden=self.ranker)
+        return RankerConfig(sizes=sizes, continuous=continuous, hidden=self.ranker, dropout=self.dropout)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -129,6 +130,7 @@ PROFILES = {
         cap_per_user=20,
         learning_rate=0.01,
         id_rate=0.2,
+        dropout=0.0,
         tower_learning_rate=0.01,
         tower_id_rate=0.2,
     ),
@@ -146,6 +148,7 @@ PROFILES = {
         cap_per_user=40,
         learning_rate=0.002,
         id_rate=0.01,
+        dropout=0.4,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,
     ),
@@ -163,6 +166,7 @@ PROFILES = {
         cap_per_user=100,
         learning_rate=0.001,
         id_rate=0.02,
+        dropout=0.4,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,
     ),

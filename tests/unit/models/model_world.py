@@ -32,9 +32,9 @@ def towers(**config):
     return TwoTower(TowerConfig(sizes=SIZES, embedding_dim=6, hidden=(12, 8), **config)).eval()
 
 
-def ranker():
+def ranker(dropout=0.0):
     torch.manual_seed(0)
-    return Ranker(RankerConfig(sizes=SIZES, continuous=FEATURES, hidden=(12,))).eval()
+    return Ranker(RankerConfig(sizes=SIZES, continuous=FEATURES, hidden=(12,), dropout=dropout)).eval()
 
 
 def encoded(watched=("film", "song"), *, surface="home", seed="", **row):

@@ -58,7 +58,7 @@ def test_ids_start_at_the_vectors_that_are_known():
 
 
 def test_dropout_is_for_training():
-    model, batch = ranker(), ranker_inputs(encoded(["film"]))
+    model, batch = ranker(dropout=0.5), ranker_inputs(encoded(["film"]))
     assert torch.equal(model(batch)[0], model(batch)[0])
     model.train()  # as `fit` does
     assert not torch.equal(model(batch)[0], model(batch)[0])
