@@ -2,8 +2,8 @@
 
 One video embedding serves the impressed video, the last watched and the last shown ones and the seed video (section
 4.1: one id space, one embedding). What the impressed one has in common with the watched and with the shown ones, its
-inner product with either average, is an input of its own (docs/adr/0037). A second head on the same trunk tells the
-probability of a long view, for measuring and explaining.
+inner product with the average of either, is an input of its own (docs/adr/0037). A second head on the same trunk tells
+the probability of a long view, for measuring and explaining.
 """
 
 import math
@@ -91,7 +91,9 @@ class Ranker(nn.Module):
         user = batch["user"]
         video = self.video_embedding(batch["video"])
         bags = [pool(self.video_embedding, batch[name])[user] for name in BAGS]
-        likeness = [(bag * video).sum(dim=1, keepdim=True) * LIKENESS for bag in bags]
+        likeness = [
+            _likeness(bag, batch[name][user], video, batch["video"]) for name, bag in zip(BAGS, bags, strict=True)
+        ]
         return torch.cat(
             [
                 of_user[user],
@@ -106,3 +108,14 @@ class Ranker(nn.Module):
 
     def _dropped(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self.config.dropout, self.training)
+
+
+def _likeness(average: Tensor, bag: Tensor, video: Tensor, video_id: Tensor) -> Tensor:
+    """Inner product of each video `[candidates, width]` with the average of the bag's others, `[candidates, 1]`.
+
+    Itself is left out: that it was watched or shown before is told by features, which may lower it.
+    """
+    known = (bag != 0).sum(dim=1)
+    itself = (bag == video_id.unsqueeze(1)).sum(dim=1)
+    others = (average * video).sum(dim=1) * known - itself * video.square().sum(dim=1)
+    return (others / (known - itself).clamp(min=1) * LIKENESS).unsqueeze(1)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from tests.unit.models.model_world import FEATURES, encoded, ranker, ranker_inputs
+from tests.unit.models.model_world import FEATURES, SIZES, encoded, ranker, ranker_inputs
 from watchnext.models.losses import weighted_logistic
+from watchnext.models.ranker import Ranker
 
 
 def test_one_parameter_embeds_impressed_last_watched_and_seed_video():
@@ -34,16 +37,17 @@ def shown(*videos):
     }
 
 
-def test_what_a_video_has_in_common_with_the_watched_and_the_shown_ones_is_an_input():
-    model = ranker()
-    film = model.video_embedding.weight[1].detach().clone()
-    batch = ranker_inputs(encoded(["film"], **shown("film")), rows=(1, 2))
-    batch["shown"] = torch.tensor([[1, 1, 0]])
+def test_what_a_video_has_in_common_with_others_that_were_watched_or_shown_is_an_input():
+    """Not with itself: an impression of the very video would else look like a sign that it is liked."""
+    model = Ranker(replace(ranker().config, sizes=replace(SIZES, ranking_videos=3)))
+    film, other = model.video_embedding.weight[1:].detach()
+    batch = ranker_inputs(encoded(["film"]), rows=(1, 2))
+    batch |= {"history": torch.tensor([[1, 2, 2]]), "shown": torch.tensor([[1, 1, 0]])}
     likeness = model._inputs(batch)[:, -3 * FEATURES - 2 : -3 * FEATURES]
-    own = 3 * float(film @ film)
-    assert likeness.tolist() == [pytest.approx([own, own]), [0, 0]]  # song has no embedding
-    batch = ranker_inputs(encoded([], **shown("film")), rows=(1,))
-    assert model._inputs(batch)[0, -3 * FEATURES - 2 : -3 * FEATURES].tolist() == pytest.approx([0, own])
+    assert likeness[0].tolist() == pytest.approx([3 * float(film @ other), 0], abs=1e-6)
+    assert likeness[1].tolist() == [0, 0]  # song has no embedding
+    batch["shown"] = torch.tensor([[2, 0, 0]])
+    assert float(model._inputs(batch)[0, -3 * FEATURES - 1]) == pytest.approx(3 * float(film @ other))
 
 
 def test_ids_start_at_the_vectors_that_are_known():
