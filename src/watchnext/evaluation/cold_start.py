@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from watchnext.evaluation.baselines import Popular, top_rows
 from watchnext.evaluation.retrieval import hits_of
-from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
+from watchnext.evaluation.tower_lists import Floats, nearest, user_vectors, video_vectors
 from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.models.towers import TwoTower
@@ -64,15 +64,16 @@ def cold_start(
     new = np.bincount(met, minlength=len(videos)) == 0
     new[0] = False
     of_new = asked.about(new)
-    content = replace(videos, embedding=np.where(new, 0, videos.embedding))
+    by_content = replace(videos, embedding=np.where(new, 0, videos.embedding))
+    known, content = ((table, video_vectors(tower, table)) for table in (videos, by_content))
     cases = {
         "new videos, among all": (content, of_new, DEPTH),
         "new videos, among the new": (content, among(of_new, new), DEPTH_OF_NEW),
     }
     for watches in WATCHES:
-        cases[f"users with {watches} watches"] = (videos, replace(asked, users=known_by(asked.users, watches)), DEPTH)
+        cases[f"users with {watches} watches"] = (known, replace(asked, users=known_by(asked.users, watches)), DEPTH)
     return {
-        name: _recalls(tower, table, of, popular, depth) for name, (table, of, depth) in cases.items() if len(of.users)
+        name: _recalls(tower, *table, of, popular, depth) for name, (table, of, depth) in cases.items() if len(of.users)
     }
 
 
@@ -92,9 +93,11 @@ def among(asked: Asked, wanted: NDArray[np.bool_]) -> Asked:
     return replace(asked, seen=[np.union1d(rows, others) for rows in asked.seen])
 
 
-def _recalls(tower: TwoTower, videos: VideoTable, asked: Asked, popular: Popular, depth: int) -> dict[str, float]:
+def _recalls(
+    tower: TwoTower, videos: VideoTable, vectors: Floats, asked: Asked, popular: Popular, depth: int
+) -> dict[str, float]:
     lists = {
-        "towers": nearest(user_vectors(tower, asked.users, videos), video_vectors(tower, videos), asked.seen, depth),
+        "towers": nearest(user_vectors(tower, asked.users, videos), vectors, asked.seen, depth),
         "popular": top_rows(popular.scores(asked.seen), asked.seen, depth),
     }
     recalls = {
