@@ -45,8 +45,14 @@ class CandidateVideos:
 
 
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos))
-_COUNTED = ("impressions", "clicks", "completions", "watches", "watch_ms")  # hourly, in a `VideoCounters` row
-COUNTERS = (*_COUNTED[:-1], "watch_seconds")  # what `decayed_totals` makes of them
+COUNTED = (
+    "impressions",
+    "clicks",
+    "completions",
+    "watches",
+    "watch_ms",
+)  # of a `VideoDelta`; hourly in a `VideoCounters`
+COUNTERS = (*COUNTED[:-1], "watch_seconds")  # what `decayed_totals` makes of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +158,8 @@ def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, ..
     if row is None:
         return (0.0,) * len(COUNTERS)
     weights = _weights(row["bucket_hours"], at_ms)
-    counts = np.array([row[f"bucket_{name}"] for name in _COUNTED], dtype=np.float64)  # [counters, hours]
-    older = np.array([row[f"older_{name}"] for name in _COUNTED], dtype=np.float64)
+    counts = np.array([row[f"bucket_{name}"] for name in COUNTED], dtype=np.float64)  # [counters, hours]
+    older = np.array([row[f"older_{name}"] for name in COUNTED], dtype=np.float64)
     totals = (counts * weights).sum(axis=1) + older * weights.min(initial=1.0)
     *counts, watch_ms = totals.tolist()
     return (*counts, watch_ms / 1000)

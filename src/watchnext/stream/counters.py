@@ -9,16 +9,14 @@ events come: an hour is in the newest so many from its first event on, or never 
 """
 
 from bisect import bisect_left
-from typing import Final
 
 from watchnext.clock import HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, VideoDelta, WatchEvent
 from watchnext.contracts.names import Topic
 from watchnext.contracts.rows import VideoCatalog, VideoCounters
 from watchnext.features import spec
+from watchnext.features.videos import COUNTED
 from watchnext.stream.folds import Position, timestamp
-
-COUNTED: Final = ("impressions", "clicks", "completions", "watches", "watch_ms")  # of a delta; hourly in a row
 
 
 def delta_of(event: Event, position: Position) -> VideoDelta | None:
