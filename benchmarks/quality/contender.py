@@ -21,6 +21,7 @@ from watchnext.settings import Settings, Training
 from watchnext.training.example_set import ExampleSet
 
 PROFILE: Final = "small"
+_ROOMS: Final = ("evaluation", "features", "generation", "models", "recommend", "training")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Contender:
             test=test,
             out=out,
             task=retrieval_task(self.measure),
-            depends_on=[code_hash(("evaluation", "features", "models", "training"), ours.__file__)],
+            depends_on=[code_hash(_ROOMS, ours.__file__, merged.__file__)],
         )
 
 
