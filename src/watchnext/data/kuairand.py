@@ -30,9 +30,8 @@ from watchnext.data.tables import Dropped, rows_of
 
 NAME: Final = "kuairand"
 COUNTRY: Final = "CN"
-SEED_SPACING_MS: Final = (
-    20_000  # seeds end so far apart, the last at last_time_ms: a user's come together, and fold fast
-)
+# Seeds end so far apart, the last at last_time_ms: a user's come together, and fold fast.
+SEED_SPACING_MS: Final = 20_000
 LONG_VIEW_SECONDS: Final = 18.0  # KuaiRand's long_view: played to the end, or 18 s of a longer video
 
 DERIVED: Final = {
