@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 from benchmarks.quality import ours
 from benchmarks.quality.split_files import DEPTH, Split
 from watchnext.clock import HOUR_MS
-from watchnext.evaluation.merged_lists import merged_lists
 from watchnext.evaluation.tower_lists import user_vectors, video_vectors
 from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
 from watchnext.features.videos import VideoTable
-from watchnext.generation.popular import popular_rows
-from watchnext.recommend.sources import SourceTables
 from watchnext.settings import Settings
+from watchnext.training.evaluate import merged
 from watchnext.training.example_set import ExampleSet
-from watchnext.training.item_item import fit_item_item
 from watchnext.training.towers import load_towers, train_towers
 
 
@@ -27,20 +24,11 @@ def lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
     train_towers(settings, folder / "examples", folder / "towers")
     data, tower = ExampleSet.load(folder / "examples"), load_towers(folder / "towers")
     rows = ours.split_rows(data, split)
-    videos = counted(data, split, rows)
-    tables = SourceTables.of(
-        videos,
-        vectors=video_vectors(tower, videos),
-        popular=popular_rows(videos, {}),
-        item_item=fit_item_item(data.met, videos=len(videos) - 1),
-    )
-    asked = data.queries.users
-    found = merged_lists(
-        tables,
-        asked,
-        user_vectors(tower, asked, videos),
-        data.queries.seen,
-        now_ms=data.meta.end_ms,
+    found = merged(
+        data,
+        user_vectors(tower, data.queries.users, data.videos),
+        video_vectors(tower, data.videos),
+        counted(data, split, rows).watches,
         candidates=settings.serving.candidates,
         depth=DEPTH,
     )

@@ -13,19 +13,18 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.quality.split_files import DEPTH, Split, lists_of
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.data.records import fraction_of
 from watchnext.evaluation.baselines import top_rows
-from watchnext.features.batches import UserColumns, tower_batch, video_batch
+from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
+from watchnext.features.batches import UserColumns
 from watchnext.features.spec import HISTORY
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.models.config import ProfileConfig, profile_config
-from watchnext.models.layers import as_tensors
 from watchnext.settings import Settings
 from watchnext.training.example_set import ExampleFiles, ExampleSet, Meta, Pairs, Queries, TowerExamples
 from watchnext.training.towers import load_towers, train_towers
@@ -47,17 +46,9 @@ def towers_lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.i
 
 def answers(data: ExampleSet, towers: Path, split: Split) -> NDArray[np.int32]:
     """Exact inner products of every query with every video, without what the user has seen."""
-    tower = load_towers(towers)
-    with torch.inference_mode():
-        vectors = tower.videos(as_tensors(video_batch(data.videos))).numpy()
-
-    def scores(part: slice) -> NDArray[np.float32]:
-        batch = tower_batch(data.queries.users.take(part), data.videos)
-        with torch.inference_mode():
-            asked: NDArray[np.float32] = tower.user(as_tensors(batch)).numpy()
-        return asked @ vectors.T
-
-    return ranked(data, split, scores)
+    tower, asked = load_towers(towers), data.queries
+    users, vectors = user_vectors(tower, asked.users, data.videos), video_vectors(tower, data.videos)
+    return split_rows(data, split)[nearest(users, vectors, asked.seen, DEPTH)]
 
 
 def ranked(data: ExampleSet, split: Split, scores: Callable[[slice], NDArray[np.floating]]) -> NDArray[np.int32]:

@@ -71,7 +71,7 @@ def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, 
     asked, vectors = user_vectors(tower, users, data.videos), video_vectors(tower, data.videos)
     found: dict[str, list[NDArray[Any]]] = {
         TOWERS: [nearest(asked, vectors, seen, max(DEPTHS))],
-        MERGED: [_merged(data, asked, vectors, popular.counts, candidates)],
+        MERGED: [merged(data, asked, vectors, popular.counts, candidates=candidates, depth=max(DEPTHS))],
         POPULAR: [],
         ITEM_COSINE: [],
     }
@@ -85,14 +85,25 @@ def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, 
     }
 
 
-def _merged(
+def merged(
     data: ExampleSet,
     asked: NDArray[np.float32],
     vectors: NDArray[np.float32],
     watches: NDArray[np.float32],
+    *,
     candidates: int,
+    depth: int,
 ) -> NDArray[np.int32]:
-    """What retrieval would list at the split; the video table's own counters know the holdout."""
+    """What retrieval would list at the split, `[queries, depth]`; the video table's own counters know the holdout.
+
+    Args:
+        data: the examples.
+        asked: the towers' vectors of the queries' users, `[queries, dim]`.
+        vectors: the towers' vectors of the videos, `[videos, dim]`.
+        watches: of each video up to the split, `[videos]`.
+        candidates: wanted of retrieval (`serving.candidates`).
+        depth: of the lists.
+    """
     videos = dataclasses.replace(data.videos, watches=watches)
     tables = SourceTables.of(
         videos,
@@ -101,9 +112,7 @@ def _merged(
         item_item=fit_item_item(data.met, videos=len(videos) - 1),
     )
     now_ms, users = data.meta.split_ms, data.queries.users
-    return merged_lists(
-        tables, users, asked, data.queries.seen, now_ms=now_ms, candidates=candidates, depth=max(DEPTHS)
-    )
+    return merged_lists(tables, users, asked, data.queries.seen, now_ms=now_ms, candidates=candidates, depth=depth)
 
 
 def _cold_start(data: ExampleSet, tower: TwoTower) -> dict[str, dict[str, float]]:
