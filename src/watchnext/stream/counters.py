@@ -83,7 +83,7 @@ def fold_delta(row: VideoCounters | None, delta: VideoDelta, position: Position)
         older_watches=row.older_watches,
         older_watch_ms=row.older_watch_ms,
     )
-    count(counted, delta)
+    count(counted, delta.hour, [getattr(delta, name) for name in COUNTED])
     return counted
 
 
@@ -106,20 +106,22 @@ def fold_catalog(row: VideoCatalog | None, event: CatalogEvent, position: Positi
     )
 
 
-def count(row: VideoCounters, delta: VideoDelta) -> None:
-    """Add `delta` to the lists of `row`, in place. The result does not depend on the order of the deltas."""
-    counts = [getattr(delta, name) for name in COUNTED]
-    if delta.hour is None:
+def count(row: VideoCounters, hour: int | None, counts: list[int]) -> None:
+    """Add the `COUNTED` of an hour to the lists of `row`, in place; None: of no known hour.
+
+    The result depends neither on the order of the calls nor on how an hour's counts are spread over them.
+    """
+    if hour is None:
         _count_older(row, counts)
         return
     hours = row.bucket_hours
     buckets: list[list[int]] = [getattr(row, f"bucket_{name}") for name in COUNTED]
-    index = bisect_left(hours, delta.hour)
-    if index == len(hours) or hours[index] != delta.hour:
+    index = bisect_left(hours, hour)
+    if index == len(hours) or hours[index] != hour:
         if index == 0 and len(hours) == spec.BUCKETS:
             _count_older(row, counts)
             return
-        hours.insert(index, delta.hour)
+        hours.insert(index, hour)
         for bucket in buckets:
             bucket.insert(index, 0)
     for bucket, more in zip(buckets, counts, strict=True):
