@@ -8,6 +8,8 @@ they are, and the answers mixed, in place of a key and a value of each watch. By
 import torch
 from torch import Tensor, nn
 
+from watchnext.models.layers import Gathered
+
 HEADS = 4
 DROPOUT = 0.2
 NEAR_ZERO = 0.02  # spread of the places' vectors at the start
@@ -27,7 +29,7 @@ class NewestAsks(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), self.dropout, nn.Linear(2 * width, width)
         )
 
-    def forward(self, table: nn.Embedding, ids: Tensor) -> Tensor:
+    def forward(self, table: nn.Embedding | Gathered, ids: Tensor) -> Tensor:
         """`[bags, places]` to `[bags, width]`."""
         watches = self.norm(table(ids) + self.place)  # (B, L, W)
         unknown = ids == 0

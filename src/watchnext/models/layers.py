@@ -1,6 +1,7 @@
 """Parts that towers and ranker share: embeddings whose row 0 stays zero, pooled bags, ReLU stacks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -57,7 +58,33 @@ def width_of(*tables: nn.Embedding | nn.ModuleDict) -> int:
     return sum(part.embedding_dim for table in tables for part in table.modules() if isinstance(part, nn.Embedding))
 
 
-def pool(table: nn.Embedding, ids: Tensor, mode: str = "average") -> Tensor:
+@dataclass(frozen=True)
+class Gathered:
+    """Some rows of an embedding, and used like it; row 0 is the unknown."""
+
+    weight: Tensor  # [rows, width]
+    sparse: bool = False
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """`[...]` to `[..., width]`."""
+        return functional.embedding(ids, self.weight, padding_idx=0)
+
+
+def gathered(table: nn.Embedding, *ids: Tensor) -> tuple[nn.Embedding | Gathered, list[Tensor]]:
+    """The rows that a training step asks of a big embedding, each once, and `ids` as places among them.
+
+    Asked one after the other, each of `ids` would leave a sparse gradient of a row a lookup, and adding those is
+    copying them. Small embeddings, and all outside of training, are given back as they are.
+    """
+    if not (table.sparse and torch.is_grad_enabled()):
+        return table, list(ids)
+    flat = torch.cat([ids[0].new_zeros(1), *(one.flatten() for one in ids)])  # 0 sorts first: it stays 0
+    rows, places = torch.unique(flat, return_inverse=True)
+    parts = places[1:].split([one.numel() for one in ids])
+    return Gathered(table(rows)), [part.view(one.shape) for part, one in zip(parts, ids, strict=True)]
+
+
+def pool(table: nn.Embedding | Gathered, ids: Tensor, mode: str = "average") -> Tensor:
     """Average, sum or max of a bag's embeddings without its zeros: `[bags, length]` to `[bags, width]`.
 
     An empty bag is the zero vector.

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from watchnext.models.config import RankerConfig
-from watchnext.models.layers import context_embeddings, pool, relu_stack, sized_embedding, warm_start, width_of
+from watchnext.models.layers import (
+    context_embeddings,
+    gathered,
+    pool,
+    relu_stack,
+    sized_embedding,
+    warm_start,
+    width_of,
+)
 
 __all__ = ["Ranker", "RankerConfig"]
 
@@ -80,24 +88,26 @@ class Ranker(nn.Module):
         return continuous.reshape(len(product), SHAPES, self.config.continuous).sum(dim=1)
 
     def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
+        table, (seed, impressed, *bags) = gathered(
+            self.video_embedding, batch["seed"], batch["video"], *(batch[name] for name in BAGS)
+        )
         of_user = torch.cat(
             [
-                self.video_embedding(batch["seed"]),
+                table(seed),
                 pool(self.token_embedding, batch["query_tokens"]),
-                *(table(batch[name]) for name, table in self.context_embeddings.items()),
+                *(embedding(batch[name]) for name, embedding in self.context_embeddings.items()),
             ],
             dim=1,
         )
-        user = batch["user"]
-        video = self.video_embedding(batch["video"])
-        bags = [pool(self.video_embedding, batch[name])[user] for name in BAGS]
+        user, video = batch["user"], table(impressed)
+        averages = [pool(table, bag)[user] for bag in bags]
         likeness = [
-            _likeness(bag, batch[name][user], video, batch["video"]) for name, bag in zip(BAGS, bags, strict=True)
+            _likeness(average, bag[user], video, impressed) for average, bag in zip(averages, bags, strict=True)
         ]
         return torch.cat(
             [
                 of_user[user],
-                *map(self._dropped, [*bags, video, self.channel_embedding(batch["channel"])]),
+                *map(self._dropped, [*averages, video, self.channel_embedding(batch["channel"])]),
                 pool(self.topic_embedding, batch["topics"]),
                 self.language_embedding(batch["language"]),
                 *likeness,

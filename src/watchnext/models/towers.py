@@ -18,6 +18,7 @@ from watchnext.models.config import TowerConfig
 from watchnext.models.layers import (
     context_embeddings,
     embedding,
+    gathered,
     pool,
     relu_stack,
     sized_embedding,
@@ -58,8 +59,9 @@ class TwoTower(nn.Module):
     def user(self, batch: dict[str, Tensor]) -> Tensor:
         """User vectors `[users, dim]` of a `tower_batch`."""
         mode = "average" if self.attention is not None else self.config.pooling
-        windows = [pool(self.video_embedding, batch["history"][:, :size], mode) for size in self.config.windows]
-        shown = pool(self.video_embedding, batch["shown"], mode)
+        table, (watched, met) = gathered(self.video_embedding, batch["history"], batch["shown"])
+        windows = [pool(table, watched[:, :size], mode) for size in self.config.windows]
+        shown = pool(table, met, mode)
         parts = [
             *windows,
             shown,
@@ -72,7 +74,7 @@ class TwoTower(nn.Module):
         learnt = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
         history = torch.einsum("w,wbd->bd", self.history_gain, torch.stack(windows))
         vector: Tensor = learnt + history + self.shown_gain * shown
-        return vector if self.attention is None else vector + self.attention(self.video_embedding, batch["history"])
+        return vector if self.attention is None else vector + self.attention(table, watched)
 
     def warm_start(self, vectors: Tensor) -> None:
         """Set the id embeddings that have a vector `[embedding ids, dim]` of other than zeros; the rest stay random."""

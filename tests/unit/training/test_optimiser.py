@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from watchnext.models.attention import NewestAsks
-from watchnext.models.layers import SPARSE_ROWS, embedding, pool
+from watchnext.models.layers import SPARSE_ROWS, embedding, gathered, pool
 from watchnext.training.optimiser import ROW_RATE, Optimiser, RowWiseAdagrad
 
 WIDTH = 3
@@ -59,6 +59,38 @@ def test_big_and_small_tables_have_the_same_gradients(pooling):
     assert sparse.weight.grad.is_sparse
     assert not dense.weight.grad.is_sparse
     torch.testing.assert_close(sparse.weight.grad.to_dense(), dense.weight.grad)
+
+
+@pytest.mark.parametrize("pooling", ["average", "sum", "max", "attention"])
+def test_rows_gathered_once_give_the_vectors_and_gradients_of_lookups_one_after_the_other(pooling):
+    one, other = embedding(SPARSE_ROWS, WIDTH), embedding(SPARSE_ROWS, WIDTH)
+    other.load_state_dict(one.state_dict())
+    bags = torch.tensor([[7, 9, 7, 0], [9, 0, 0, 0], [0, 0, 0, 0], [999, 3, 5, 7]], dtype=torch.int32)
+    single = torch.tensor([0, 7, 999, 12], dtype=torch.int32)
+    torch.manual_seed(6)
+    bag = bag_of(pooling)
+    torch.manual_seed(6)
+    alone = bag_of(pooling)
+
+    table, (places, place) = gathered(one, bags, single)
+    together = bag(table, places), table(place)
+    apart = alone(other, bags), other(single)
+    for vectors in (together, apart):
+        (vectors[0].square().sum() + (vectors[1] - 1).square().sum()).backward()
+
+    torch.testing.assert_close(together, apart)
+    torch.testing.assert_close(one.weight.grad.to_dense(), other.weight.grad.to_dense())
+    assert sorted(one.weight.grad._indices()[0].tolist()) == [3, 5, 7, 9, 12, 999]  # each once
+
+
+def test_nothing_is_gathered_of_small_tables_and_where_nothing_is_learnt():
+    ids = torch.tensor([3, 1])
+    small, big = embedding(SPARSE_ROWS - 1, WIDTH), embedding(SPARSE_ROWS, WIDTH)
+    assert gathered(small, ids)[0] is small
+    with torch.no_grad():
+        table, (same,) = gathered(big, ids)
+    assert table is big
+    assert same is ids
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
