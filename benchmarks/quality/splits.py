@@ -146,8 +146,7 @@ def _history_exposures(path: Path, videos: pd.DataFrame, cut_ms: int, dropped: D
     The file lists the last 50 exposures and the last 50 long views. The long views of listed exposures are found from
     the end; what is left over is older than the list.
     """
-    listed = read_history(path, videos, dropped, "watch_seq")
-    long_views = read_history(path, videos, dropped, "long_watch_seq")
+    listed, long_views = read_history(path, videos, dropped)
     exposures = _lists_by(listed["user_id"], listed["video_id"])
     viewed = _lists_by(long_views["user_id"], long_views["video_id"])
     users = pd.concat([listed, long_views]).drop_duplicates("user_id")

@@ -18,7 +18,8 @@ from watchnext.clock import Clock
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.data.kuairand_files import (
-    HistorySequence,
+    NO_HISTORY,
+    History,
     KuaiRandFiles,
     read_history,
     read_impressions,
@@ -65,8 +66,11 @@ class KuaiRand:
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())
         self._people = people[people["user_id"].isin(kept)]
-        self._seeds = self._untimed("long_watch_seq", kept)
-        self._seed_shown = self._untimed("watch_seq", kept)
+        history = History(NO_HISTORY, NO_HISTORY)
+        if self._files.history is not None:
+            history = read_history(self._files.history, self._videos, self.dropped)
+        self._seeds = self._untimed(history.long_views, kept)
+        self._seed_shown = self._untimed(history.shown, kept)
 
     def catalog(self) -> Iterator[CatalogEvent]:
         """All videos; the data has no titles and no languages."""
@@ -178,12 +182,9 @@ class KuaiRand:
                 ),
             )
 
-    def _untimed(self, sequence: HistorySequence, kept: set[str]) -> pd.DataFrame:
-        """One row an entry of the untimed history, sorted by its derived end."""
-        if self._files.history is None:
-            return pd.DataFrame(columns=["user_id", "video_id", "nth", "started_ms", "ended_ms", "seconds"])
-        history = read_history(self._files.history, self._videos, self.dropped, sequence)
-        seeds = history[history["user_id"].isin(kept)]
+    def _untimed(self, entries: pd.DataFrame, kept: set[str]) -> pd.DataFrame:
+        """Entries of the untimed history, sorted by their derived end."""
+        seeds = entries[entries["user_id"].isin(kept)]
         seconds = seeds["video_id"].map(self._videos.set_index("video_id")["seconds"])
         ended = seeds["last_time_ms"] - seeds["from_end"] * SEED_SPACING_MS
         started = ended - (seconds.clip(upper=LONG_VIEW_SECONDS) * 1000).round().astype("int64")

@@ -7,7 +7,7 @@ are lists such as "12,65". `video_features_statistic` is never read: it is avera
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ import pandas as pd
 from watchnext.data.tables import Dropped, Kind, drop_rows, read_table
 from watchnext.errors import DataError
 
-HistorySequence = Literal["long_watch_seq", "watch_seq"]  # long views; all that was shown
-
+_SHOWN: Final = "watch_seq"
+_LONG_VIEWS: Final = "long_watch_seq"
 OFFICIAL_LOGS: Final = ("log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv")
 _OFFICIAL_TABLES: Final = ("user_features_pure.csv", "video_features_basic_pure.csv")
 _SLICE: Final = ("impressions.csv.gz", "users.csv.gz", "videos.csv", "history_before_0425.csv.gz")
@@ -111,17 +111,33 @@ def read_impressions(
     return shown.drop(columns="play_time_ms").sort_values("time_ms", kind="stable", ignore_index=True)
 
 
-def read_history(
-    path: Path, videos: pd.DataFrame, dropped: Dropped, sequence: HistorySequence = "long_watch_seq"
-) -> pd.DataFrame:
-    """A sequence of the untimed history: user_id, video_id, nth, from_end (0 is the last), last_time_ms."""
-    raw = read_table(path, {"user_id": "text", "last_time_ms": "number", sequence: "optional"}, dropped)
+NO_HISTORY: Final = pd.DataFrame({"user_id": [], "video_id": [], "nth": [], "from_end": [], "last_time_ms": []}).astype(
+    {"user_id": "str", "video_id": "str", "nth": np.int64, "from_end": np.int64, "last_time_ms": np.int64}
+)
+
+
+class History(NamedTuple):
+    """The slice's untimed history: user_id, video_id, nth, from_end (0 is the last), last_time_ms."""
+
+    shown: pd.DataFrame
+    long_views: pd.DataFrame
+
+
+def read_history(path: Path, videos: pd.DataFrame, dropped: Dropped) -> History:
+    """What was shown, and what of it was viewed for long; a bad row is counted once."""
+    kinds: dict[str, Kind] = {"user_id": "text", "last_time_ms": "number", _SHOWN: "optional", _LONG_VIEWS: "optional"}
+    raw = read_table(path, kinds, dropped)
     raw = drop_rows(raw, ~raw["last_time_ms"].between(1, LATEST_MS), path, "last_time_ms is no time", dropped)
+    raw["last_time_ms"] = raw["last_time_ms"].astype(np.int64)
+    shown, long_views = (_entries(raw, sequence, path, videos, dropped) for sequence in (_SHOWN, _LONG_VIEWS))
+    return History(shown, long_views)
+
+
+def _entries(raw: pd.DataFrame, sequence: str, path: Path, videos: pd.DataFrame, dropped: Dropped) -> pd.DataFrame:
     lists = raw.assign(video_id=raw[sequence].str.split())
-    lists = lists[lists["video_id"].str.len() > 0]
-    seen = lists.explode("video_id", ignore_index=True).astype({"last_time_ms": np.int64})
+    seen = lists[lists["video_id"].str.len() > 0].explode("video_id", ignore_index=True)
     if seen.empty:
-        return seen.assign(nth=[], from_end=[])
+        return NO_HISTORY
     seen = drop_rows(seen, ~seen["video_id"].isin(videos["video_id"]), path, "video is not in the table", dropped)
     of_user = seen.groupby("user_id")
     seen["nth"] = of_user.cumcount()

@@ -131,6 +131,18 @@ def test_bad_rows_are_counted_and_the_rest_goes_through(tmp_path):
     }
 
 
+def test_a_bad_row_of_the_history_is_counted_once_and_a_bad_entry_where_it_stands(tmp_path):
+    bad = f"1,1,NaN,100,,100\n2,1,{T},999 100,,999\n"
+    folder = slice_folder(tmp_path)
+    (folder / "history_before_0425.csv.gz").write_bytes(gzip.compress((HISTORY + bad).encode()))
+    dataset = KuaiRand(folder, clock=NOW)
+
+    assert {why: rows for why, rows in dataset.dropped.items() if why.startswith("history")} == {
+        "history_before_0425.csv.gz: last_time_ms is not a finite number": 1,
+        "history_before_0425.csv.gz: video is not in the table": 2,
+    }
+
+
 def test_a_folder_without_the_files_says_what_was_wanted(tmp_path):
     with pytest.raises(DataError, match=r"no KuaiRand-Pure here; wanted log_standard_4_08_to_4_21_pure\.csv"):
         KuaiRand(tmp_path, clock=NOW)
