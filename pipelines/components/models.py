@@ -11,16 +11,17 @@ from pipelines.components import component
 def train_towers(
     snapshot_id: str, settings: str, encoded: Input[Dataset], towers: Output[Model], tensorboard: Output[Artifact]
 ):
-    """Fit the two towers on the training part; its TensorBoard files are an artifact of their own."""
+    """Fit the two towers by all accelerators of the node; TensorBoard's files are an artifact of their own."""
     import json
     import shutil
     from pathlib import Path
 
     from watchnext.settings import load_settings
-    from watchnext.training.towers import train_towers as train
+    from watchnext.training.main import Model as Kind
+    from watchnext.training.on_node import train_on_node as train
 
     merged = load_settings(**json.loads(settings))
-    towers.metadata.update(train(merged, Path(encoded.path), Path(towers.path)))
+    towers.metadata.update(train(merged, Kind.TOWERS, Path(encoded.path), Path(towers.path)))
     shutil.move(f"{towers.path}/tensorboard", tensorboard.path)
 
 
@@ -28,16 +29,17 @@ def train_towers(
 def train_ranker(
     snapshot_id: str, settings: str, encoded: Input[Dataset], ranker: Output[Model], tensorboard: Output[Artifact]
 ):
-    """Fit the ranker on the training part; its TensorBoard files are an artifact of their own."""
+    """Fit the ranker by all accelerators of the node; TensorBoard's files are an artifact of their own."""
     import json
     import shutil
     from pathlib import Path
 
     from watchnext.settings import load_settings
-    from watchnext.training.ranker import train_ranker as train
+    from watchnext.training.main import Model as Kind
+    from watchnext.training.on_node import train_on_node as train
 
     merged = load_settings(**json.loads(settings))
-    ranker.metadata.update(train(merged, Path(encoded.path), Path(ranker.path)))
+    ranker.metadata.update(train(merged, Kind.RANKER, Path(encoded.path), Path(ranker.path)))
     shutil.move(f"{ranker.path}/tensorboard", tensorboard.path)
 
 

@@ -15,7 +15,7 @@ WatchnextError                 exit 1
 │   ├── GenerationStoreError   the bucket of the generations is away or refuses
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
-├── TrainJobError              a training on several nodes failed, or the cluster refuses it
+├── TrainingError              a training by several processes failed, or the cluster refuses it
 ├── UnavailableError           a backend of the request path gave no result in time
 ├── EnvelopeError              the ranking step cannot read what the retrieval step sent (HTTP 500 of the step)
 ├── RankerError                the ranker is down, late, or has another generation
@@ -93,8 +93,8 @@ class GateError(WatchnextError):
     """A pipeline gate refused to publish."""
 
 
-class TrainJobError(WatchnextError):
-    """A training on several nodes failed, or the cluster refuses it."""
+class TrainingError(WatchnextError):
+    """A training by several processes failed, or the cluster refuses it."""
 
 
 class UnavailableError(WatchnextError):

@@ -98,7 +98,7 @@ def test_a_training_that_fails_ends_the_step_with_what_its_node_said(release: Re
     ended, log = run_step(release, runtime, "torn")
 
     assert ended == "Failed"
-    assert "TrainJobError: TrainJob towers-" in log
+    assert "TrainingError: TrainJob towers-" in log
     assert "No such file or directory: '/var/lib/watchnext/train-jobs/towers-" in log
     (job,) = release.cluster.list("trainjob", "-n", NAMESPACE)  # for whoever looks
     release.cluster.kubectl("-n", NAMESPACE, "delete", "trainjob", job["metadata"]["name"])

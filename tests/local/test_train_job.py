@@ -11,7 +11,7 @@ from kubeflow.trainer.backends.kubernetes.backend import KubernetesBackend
 from tests.chart.test_static import unfit
 from tests.local.trainable import write_examples
 from tests.local.trainer_server import TrainerServer, serving
-from watchnext.errors import TrainJobError
+from watchnext.errors import TrainingError
 from watchnext.settings import Settings, Training
 from watchnext.training import train_job
 from watchnext.training.main import Model
@@ -99,7 +99,7 @@ def test_a_job_that_fails_ends_the_step_with_its_message_and_is_made_anew_the_ne
     torn = tmp_path / "examples"
     torn.mkdir()
     (torn / "meta.json").write_text(json.dumps({"snapshot": "torn"}))
-    with pytest.raises(TrainJobError) as failure:
+    with pytest.raises(TrainingError) as failure:
         train_on_nodes(settings, Model.RANKER, torn, tmp_path / "ranker", nodes)
     (job,) = server.jobs  # for whoever looks
     interrupted(train_on_nodes, settings, Model.RANKER, torn, tmp_path / "ranker", nodes)
@@ -126,7 +126,7 @@ def test_a_cluster_that_refuses_is_told_with_what_mends_it(
     server.refused = True
     write_examples(tmp_path / "examples")
     with pytest.raises(
-        TrainJobError,
+        TrainingError,
         match=r"cannot be made of TrainingRuntime \S+: .*is forbidden.*training\.kubeflow\.serviceAccount of the chart",
     ):
         train_on_nodes(settings, Model.TOWERS, tmp_path / "examples", tmp_path / "towers", nodes)

@@ -12,7 +12,10 @@ from safetensors.numpy import load_file
 
 from tests.local.steady_training import without_dropout
 from tests.local.trainable import write_examples
+from watchnext.errors import TrainingError
 from watchnext.settings import Settings, Training
+from watchnext.training.main import Model
+from watchnext.training.on_node import train_on_node
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
 
@@ -58,6 +61,25 @@ def test_two_processes_make_the_steps_of_one(model, train, tmp_path: Path, monke
     np.testing.assert_allclose(losses_of_two, losses, rtol=1e-3)
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
     np.testing.assert_allclose(two["video_embedding.weight"], one["video_embedding.weight"], atol=1e-3)
+
+
+def test_a_step_trains_by_as_many_processes_as_its_node_has_accelerators(tmp_path: Path):
+    write_examples(tmp_path / "examples")
+    settings = Settings(home=tmp_path, profile="tiny", training=TRAINING.model_copy(update={"epochs": 1}))
+
+    told = train_on_node(settings, Model.RANKER, tmp_path / "examples", tmp_path / "two", processes=2)
+
+    alone = train_on_node(settings, Model.RANKER, tmp_path / "examples", tmp_path / "one")  # no accelerator here
+    assert (told["steps"], told["impressions"]) == (alone["steps"], alone["impressions"])
+    assert not (tmp_path / "one" / "summary.json").exists()  # this very process trained
+    assert (tmp_path / "two" / "weights.safetensors").exists()
+
+
+def test_a_process_that_fails_fails_the_step(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    settings = Settings(home=tmp_path, profile="tiny", training=TRAINING)
+    with pytest.raises(TrainingError, match=r"training the towers by 2 processes ended with status 1"):
+        train_on_node(settings, Model.TOWERS, tmp_path / "nothing", tmp_path / "two", processes=2)
+    assert "nothing" in capfd.readouterr().err
 
 
 def test_processes_that_would_go_on_from_different_steps_stop(tmp_path: Path):

@@ -6,6 +6,7 @@ Beside the model, the folder then has what the training tells of itself, `summar
 """
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import typer
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from watchnext.settings import load_settings
+from watchnext.settings import Settings, load_settings
 from watchnext.training.distributed import joined
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
@@ -27,13 +28,22 @@ class Model(StrEnum):
     TOWERS = "towers"
     RANKER = "ranker"
 
+    @property
+    def train(self) -> Callable[..., dict[str, float]]:
+        """What fits it."""
+        return {Model.TOWERS: train_towers, Model.RANKER: train_ranker}[self]
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """The environment in which this program reads what a training heeds of `settings`."""
+    return {"WATCHNEXT_PROFILE": settings.profile, "WATCHNEXT_TRAINING": settings.training.model_dump_json()}
+
 
 @record  # `torchrun` prints the error of the process that failed first
 def main(model: Model, examples: Path, folder: Path) -> None:
     """Fit a model on what `examples` holds, and write it to `folder`."""
-    train = {Model.TOWERS: train_towers, Model.RANKER: train_ranker}[model]
     with joined() as share:
-        told = train(load_settings(), examples, folder, share)
+        told = model.train(load_settings(), examples, folder, share)
         if share.first:
             (folder / SUMMARY).write_text(json.dumps(told))
 

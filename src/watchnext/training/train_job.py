@@ -28,9 +28,9 @@ from kubernetes.client import ApiException
 from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
-from watchnext.errors import TrainJobError
+from watchnext.errors import TrainingError
 from watchnext.settings import Settings
-from watchnext.training.main import SUMMARY, Model
+from watchnext.training.main import SUMMARY, Model, variables_of
 
 POLL_S: Final = 5.0
 LOGGED_LINES: Final = 40  # of a node that failed
@@ -62,9 +62,9 @@ def train_on_nodes(settings: Settings, model: Model, examples: Path, folder: Pat
         What the training tells of itself.
 
     Raises:
-        TrainJobError: it failed, or the cluster refuses it.
+        TrainingError: it failed, or the cluster refuses it.
     """
-    variables = {"WATCHNEXT_PROFILE": settings.profile, "WATCHNEXT_TRAINING": settings.training.model_dump_json()}
+    variables = variables_of(settings)
     made_of = (examples / "meta.json").read_text()
     name = job_name(model, [made_of, variables, nodes.count, nodes.image])
     work = settings.home / "train-jobs" / name
@@ -99,7 +99,7 @@ class TrainJobs:
         """Start `watchnext.training.main` with these arguments on all nodes.
 
         Raises:
-            TrainJobError: the cluster refuses it.
+            TrainingError: the cluster refuses it.
         """
         # Given by name, the SDK would look for a device in its limits, and knows no AMD and no "memory alone".
         of_torch = RuntimeTrainer(trainer_type=TrainerType.CUSTOM_TRAINER, framework="torch", image=nodes.image)
@@ -117,7 +117,7 @@ class TrainJobs:
         """`Created`, `Running`, `Suspended`, `Complete` or `Failed`; None where there is no such job.
 
         Raises:
-            TrainJobError: the cluster does not say.
+            TrainingError: the cluster does not say.
         """
         job = self._find(name)
         return None if job is None else _state(job)
@@ -126,18 +126,18 @@ class TrainJobs:
         """Until a job is complete; tells its states, and the lines of its first node.
 
         Raises:
-            TrainJobError: it failed, or is gone.
+            TrainingError: it failed, or is gone.
         """
         state, followed = "", False
         while state != constants.TRAINJOB_COMPLETE:
             job = self._find(name)
             if job is None:
-                raise TrainJobError(f"TrainJob {name} is gone before its end; run the step again to make it anew")
+                raise TrainingError(f"TrainJob {name} is gone before its end; run the step again to make it anew")
             before, state = state, _state(job)
             if state != before:
                 _log.info("train_job", name=name, state=state)
             if state == constants.TRAINJOB_FAILED:
-                raise TrainJobError(f"TrainJob {name} failed: {_condition(job)['message']}{self._last_words(name)}")
+                raise TrainingError(f"TrainJob {name} failed: {_condition(job)['message']}{self._last_words(name)}")
             if state == constants.TRAINJOB_RUNNING and not followed:
                 followed = self._follow(name)
             if state != constants.TRAINJOB_COMPLETE:
@@ -147,7 +147,7 @@ class TrainJobs:
         """Remove a job and its pods; returns once they are gone.
 
         Raises:
-            TrainJobError: the cluster refuses it.
+            TrainingError: the cluster refuses it.
         """
         try:
             self._backend.custom_api.delete_namespaced_custom_object(*self._at, name, propagation_policy="Foreground")
@@ -203,9 +203,9 @@ def _state(job: Mapping[str, Any]) -> str:
     return str(_condition(job).get("type") or (constants.TRAINJOB_RUNNING if running else constants.TRAINJOB_CREATED))
 
 
-def _refused(what: str, name: str, error: BaseException) -> TrainJobError:
+def _refused(what: str, name: str, error: BaseException) -> TrainingError:
     told = (error.body or error.reason) if isinstance(error, ApiException) else error
-    return TrainJobError(
+    return TrainingError(
         f"TrainJob {name} {what}: {told}; may the step's service account make TrainJobs "
         "(training.kubeflow.serviceAccount of the chart), and does Kubeflow Trainer run?"
     )
