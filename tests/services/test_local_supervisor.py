@@ -25,6 +25,14 @@ from watchnext.settings import Settings
 BACKENDS = "kafka,valkey,milvus"
 
 
+@pytest.fixture(autouse=True)
+def heeded_ctrl_c() -> Iterator[None]:
+    """Where a script started pytest in its background, Ctrl-C is ignored there and in all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     """A home of its own; whatever a test leaves running in it is stopped."""
