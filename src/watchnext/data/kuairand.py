@@ -19,7 +19,6 @@ from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEve
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.data.kuairand_files import (
     NO_HISTORY,
-    History,
     KuaiRandFiles,
     read_history,
     read_impressions,
@@ -66,9 +65,8 @@ class KuaiRand:
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())
         self._people = people[people["user_id"].isin(kept)]
-        history = History(NO_HISTORY, NO_HISTORY)
-        if self._files.history is not None:
-            history = read_history(self._files.history, self._videos, self.dropped)
+        recorded = self._files.history
+        history = NO_HISTORY if recorded is None else read_history(recorded, self._videos, self.dropped)
         self._seeds = self._untimed(history.long_views, kept)
         self._seed_shown = self._untimed(history.shown, kept)
 

@@ -111,11 +111,6 @@ def read_impressions(
     return shown.drop(columns="play_time_ms").sort_values("time_ms", kind="stable", ignore_index=True)
 
 
-NO_HISTORY: Final = pd.DataFrame({"user_id": [], "video_id": [], "nth": [], "from_end": [], "last_time_ms": []}).astype(
-    {"user_id": "str", "video_id": "str", "nth": np.int64, "from_end": np.int64, "last_time_ms": np.int64}
-)
-
-
 class History(NamedTuple):
     """The slice's untimed history: user_id, video_id, nth, from_end (0 is the last), last_time_ms."""
 
@@ -123,8 +118,14 @@ class History(NamedTuple):
     long_views: pd.DataFrame
 
 
+_NO_ENTRIES: Final = pd.DataFrame(
+    {"user_id": [], "video_id": [], "nth": [], "from_end": [], "last_time_ms": []}
+).astype({"user_id": "str", "video_id": "str", "nth": np.int64, "from_end": np.int64, "last_time_ms": np.int64})
+NO_HISTORY: Final = History(_NO_ENTRIES, _NO_ENTRIES)
+
+
 def read_history(path: Path, videos: pd.DataFrame, dropped: Dropped) -> History:
-    """What was shown, and what of it was viewed for long; a bad row is counted once."""
+    """A user's last exposures, and their last long views, which may be older; a bad row is counted once."""
     kinds: dict[str, Kind] = {"user_id": "text", "last_time_ms": "number", _SHOWN: "optional", _LONG_VIEWS: "optional"}
     raw = read_table(path, kinds, dropped)
     raw = drop_rows(raw, ~raw["last_time_ms"].between(1, LATEST_MS), path, "last_time_ms is no time", dropped)
@@ -137,7 +138,7 @@ def _entries(raw: pd.DataFrame, sequence: str, path: Path, videos: pd.DataFrame,
     lists = raw.assign(video_id=raw[sequence].str.split())
     seen = lists[lists["video_id"].str.len() > 0].explode("video_id", ignore_index=True)
     if seen.empty:
-        return NO_HISTORY
+        return _NO_ENTRIES
     seen = drop_rows(seen, ~seen["video_id"].isin(videos["video_id"]), path, "video is not in the table", dropped)
     of_user = seen.groupby("user_id")
     seen["nth"] = of_user.cumcount()
