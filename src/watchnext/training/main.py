@@ -19,7 +19,7 @@ from watchnext.training.distributed import joined
 from watchnext.training.ranker import train_ranker
 from watchnext.training.towers import train_towers
 
-SUMMARY: Final = "summary.json"
+_SUMMARY: Final = "summary.json"
 
 
 class Model(StrEnum):
@@ -39,13 +39,19 @@ def variables_of(settings: Settings) -> dict[str, str]:
     return {"WATCHNEXT_PROFILE": settings.profile, "WATCHNEXT_TRAINING": settings.training.model_dump_json()}
 
 
+def summary_of(folder: Path) -> dict[str, float]:
+    """What the training told of itself beside the model in `folder`."""
+    told: dict[str, float] = json.loads((folder / _SUMMARY).read_text())
+    return told
+
+
 @record  # `torchrun` prints the error of the process that failed first
 def main(model: Model, examples: Path, folder: Path) -> None:
     """Fit a model on what `examples` holds, and write it to `folder`."""
     with joined() as share:
         told = model.train(load_settings(), examples, folder, share)
         if share.first:
-            (folder / SUMMARY).write_text(json.dumps(told))
+            (folder / _SUMMARY).write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

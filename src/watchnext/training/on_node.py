@@ -1,6 +1,5 @@
 """One training on this node: by a process for each accelerator, under `torchrun`; without several, in this process."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import torch
 
 from watchnext.errors import TrainingError
 from watchnext.settings import Settings
-from watchnext.training.main import SUMMARY, Model, variables_of
+from watchnext.training.main import Model, summary_of, variables_of
 
 
 def train_on_node(
@@ -36,6 +35,7 @@ def train_on_node(
         return model.train(settings, examples, folder)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [*launcher, "-m", "watchnext.training.main", model, str(examples), str(folder)]
+    # Single settings in variables of their own would go before the run's, which are one.
     ours = {name: value for name, value in os.environ.items() if not name.startswith("WATCHNEXT_TRAINING")}
     variables = {**variables_of(settings), "WATCHNEXT_HOME": str(settings.home)}
     done = subprocess.run(command, env=ours | variables)
@@ -44,5 +44,4 @@ def train_on_node(
             f"training the {model} by {processes} processes ended with status {done.returncode}; the error of the "
             "one that failed first stands above"
         )
-    told: dict[str, float] = json.loads((folder / SUMMARY).read_text())
-    return told
+    return summary_of(folder)

@@ -30,7 +30,7 @@ from urllib3.exceptions import HTTPError
 
 from watchnext.errors import TrainingError
 from watchnext.settings import Settings
-from watchnext.training.main import SUMMARY, Model, variables_of
+from watchnext.training.main import Model, summary_of, variables_of
 
 POLL_S: Final = 5.0
 LOGGED_LINES: Final = 40  # of a node that failed
@@ -78,8 +78,7 @@ def train_on_nodes(settings: Settings, model: Model, examples: Path, folder: Pat
     shutil.copytree(work / "model", folder, dirs_exist_ok=True)
     jobs.delete(name)
     shutil.rmtree(work)
-    told: dict[str, float] = json.loads((folder / SUMMARY).read_text())
-    return told
+    return summary_of(folder)
 
 
 def job_name(model: Model, depends_on: Sequence[Any]) -> str:
