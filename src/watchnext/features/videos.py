@@ -45,13 +45,8 @@ class CandidateVideos:
 
 
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos))
-COUNTED = (
-    "impressions",
-    "clicks",
-    "completions",
-    "watches",
-    "watch_ms",
-)  # of a `VideoDelta`; hourly in a `VideoCounters`
+# Of a `VideoDelta`; hourly in a `VideoCounters`.
+COUNTED = ("impressions", "clicks", "completions", "watches", "watch_ms")
 COUNTERS = (*COUNTED[:-1], "watch_seconds")  # what `decayed_totals` makes of them
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Gathered:
     """Some rows of an embedding, and used like it; row 0 is the unknown."""
 
     weight: Tensor  # [rows, width]
-    sparse: bool = False
+    sparse: ClassVar[bool] = False  # its gradient, which becomes the sparse one of the whole embedding
 
     def __call__(self, ids: Tensor) -> Tensor:
         """`[...]` to `[..., width]`."""

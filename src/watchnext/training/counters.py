@@ -27,7 +27,7 @@ _NO_HOUR: Final = -1
 
 def counter_rows(settings: Settings, video_ids: Sequence[str], at_ms: int) -> list[VideoCounters]:
     """The counters at `at_ms` of those of `video_ids` that anybody had been shown or had watched by then."""
-    pairs = pd.MultiIndex.from_product([video_ids, [at_ms]])
+    pairs = pd.MultiIndex.from_product([video_ids, [at_ms]]).unique()
     return [row for _, _, row in _rows(settings, pairs) if row != VideoCounters(entity_id=row.entity_id)]
 
 
