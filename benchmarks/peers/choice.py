@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import islice, product
 from pathlib import Path
@@ -40,22 +40,15 @@ def grid(**choices: list[Any]) -> tuple[Parameters, ...]:
     return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
 
-def try_all(
-    combinations: Sequence[Parameters],
-    answers: Callable[[Parameters], Iterator[Answer]],
-    value: Callable[[Answer], float],
-) -> list[Trial]:
-    """A trial of each answer of each combination."""
-    trials = []
-    for parameters in combinations:
-        started, best, worse = time.monotonic(), float("-inf"), 0
-        for number, answer in enumerate(answers(parameters)):
-            reached = value(answer)
-            trials.append(Trial(parameters, number, reached, round(time.monotonic() - started, 1)))
-            best, worse = max(best, reached), 0 if reached > best else worse + 1
-            if worse == PATIENCE:
-                break
-    return trials
+def tried(parameters: Parameters, answers: Iterator[Answer], value: Callable[[Answer], float]) -> Iterator[Trial]:
+    """A trial of each answer of a combination, until they get no better."""
+    started, best, worse = time.monotonic(), float("-inf"), 0
+    for number, answer in enumerate(answers):
+        reached = value(answer)
+        yield Trial(parameters, number, reached, round(time.monotonic() - started, 1))
+        best, worse = max(best, reached), 0 if reached > best else worse + 1
+        if worse == PATIENCE:
+            break
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -70,33 +63,46 @@ def answer_like(chosen: Trial, answers: Callable[[Parameters], Iterator[Answer]]
     return answer, round(time.monotonic() - started, 1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Record:
-    """`<peer>.json`: what the answers beside it came from."""
+    """`<peer>.json`: what the answers beside it came from. A run that was cut off goes on from it."""
 
     path: Path
     key: str
+    packages: dict[str, str]
+    measure: str
+    trials: list[Trial] = field(default_factory=list)
+    seconds: dict[int, float] = field(default_factory=dict)  # seed to fitting and answering, on one thread
 
     @classmethod
-    def of(cls, folder: Path, name: str, packages: Sequence[str], decides: Any) -> "Record":
-        """`decides`: all that the answers depend on, beside the packages; JSON."""
-        text = json.dumps([[version(package) for package in packages], decides])
-        return cls(folder / f"{name}.json", hashlib.sha256(text.encode()).hexdigest())
+    def of(cls, folder: Path, name: str, packages: Sequence[str], measure: str, decides: Any) -> "Record":
+        """What is there of the same data, parameters and packages, or nothing yet.
 
-    @property
-    def current(self) -> bool:
-        """Is it there, and of the same data, parameters and packages?"""
-        return self.path.is_file() and json.loads(self.path.read_text())["key"] == self.key
+        `decides`: all that the answers depend on, beside the packages; JSON.
+        """
+        versions = {package: version(package) for package in packages}
+        key = hashlib.sha256(json.dumps([list(versions.values()), decides]).encode()).hexdigest()
+        record = cls(folder / f"{name}.json", key, versions, measure)
+        if record.path.is_file() and (said := json.loads(record.path.read_text()))["key"] == key:
+            record.trials = [Trial(**trial) for trial in said["tried"]]
+            record.seconds = {int(seed): seconds for seed, seconds in said["seconds"].items()}
+        return record
 
-    def write(self, packages: Sequence[str], measure: str, trials: Sequence[Trial], seconds: dict[int, float]) -> None:
-        """Written last, so that a run that was cut off is run again."""
+    def has_tried(self, parameters: Parameters) -> bool:
+        """Are there trials of this combination?"""
+        return any(trial.parameters == parameters for trial in self.trials)
+
+    def write(self) -> None:
+        """Keep what is known, whole or as it was before."""
         said = {
             "peer": self.path.stem,
             "key": self.key,
-            "packages": {package: version(package) for package in packages},
-            "chosen by": f"{measure} on the validation data",
-            "chosen": asdict(best_of(trials)),
-            "seconds": seconds,  # seed to fitting and answering, on one thread
-            "tried": [asdict(trial) for trial in trials],
+            "packages": self.packages,
+            "chosen by": f"{self.measure} on the validation data",
+            "chosen": asdict(best_of(self.trials)),
+            "seconds": self.seconds,
+            "tried": [asdict(trial) for trial in self.trials],
         }
-        self.path.write_text(json.dumps(said, indent=2) + "\n")
+        aside = self.path.with_suffix(".tmp")
+        aside.write_text(json.dumps(said, indent=2) + "\n")
+        aside.replace(self.path)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best_of, try_all
+from benchmarks.peers.choice import SEEDS, Parameters, Record, answer_like, best_of, tried
 from benchmarks.quality.split_files import DESCRIPTION, Split, lists_of, read_split
 from watchnext.evaluation.retrieval import hits_of
 
@@ -52,7 +52,9 @@ def compete(
     packages: Sequence[str] = (),
     depends_on: Sequence[str] = (),
 ) -> None:
-    """Write `<name>-seed<n>.npz` and the record `<name>.json` to `out`, where those of the same are not there.
+    """Write `<name>-seed<n>.npz` and the record `<name>.json` to `out`, what is not there of the same.
+
+    Each combination and each seed is kept as it ends.
 
     Args:
         name: of the contender.
@@ -67,16 +69,17 @@ def compete(
         depends_on: what else the answers depend on, beside splits, grid and seeds.
     """
     files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
-    record = Record.of(out, name, packages, [files, grid, seeds, *depends_on])
-    if record.current:
-        return
+    record = Record.of(out, name, packages, task.measure, [files, grid, seeds, *depends_on])
     known, asked = read_split(valid), read_split(test)
-    trials = try_all(
-        grid, lambda parameters: answers(known, parameters, SEEDS[0]), lambda answer: task.value(known, answer)
-    )
-    seconds = {}
+    for parameters in grid:
+        if not record.has_tried(parameters):
+            record.trials += tried(
+                parameters, answers(known, parameters, SEEDS[0]), lambda answer: task.value(known, answer)
+            )
+            record.write()
     for seed in seeds:
-        answer, seconds[seed] = answer_like(best_of(trials), partial(answers, asked, seed=seed))
-        arrays = {task.array: answer}
-        np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
-    record.write(packages, task.measure, trials, seconds)
+        if seed not in record.seconds:
+            answer, record.seconds[seed] = answer_like(best_of(record.trials), partial(answers, asked, seed=seed))
+            arrays = {task.array: answer}
+            np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
+            record.write()

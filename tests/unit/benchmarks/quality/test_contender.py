@@ -64,3 +64,31 @@ def test_parameters_are_chosen_on_the_validation_and_nothing_is_done_twice(tmp_p
     assert [trial["value"] for trial in record["tried"]] == pytest.approx([0.5, 1.0])
     with np.load(tmp_path / "hand-seed2.npz") as arrays:
         assert arrays["ranked"][1, 0] == 4
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    done: list[tuple[str, int]] = []
+    cut_off = [("valid", 5), ("test", 2)]  # the second combination, then the second seed
+
+    def answer(split: Split, parameters: dict[str, int], seed: int) -> np.ndarray:
+        now = (split.name, parameters["second"] if split.name == "valid" else seed)
+        if cut_off and now == cut_off[0]:
+            cut_off.pop(0)
+            raise InterruptedError
+        done.append(now)
+        lists = np.zeros((2, 200), np.int32)
+        lists[:, 0] = [2, parameters["second"]]
+        return lists
+
+    for name, target in (("valid", 4), ("test", 5)):
+        write_split(split_of(name, target), tmp_path / name)
+    contender = Contender("hand", answer, grid(second=[4, 5]), "recall", seeds=(1, 2))
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            contender.run(tmp_path / "valid", tmp_path / "test", tmp_path)
+    contender.run(tmp_path / "valid", tmp_path / "test", tmp_path)
+
+    assert done == [("valid", 4), ("valid", 5), ("test", 1), ("test", 2)]
+    said = json.loads((tmp_path / "hand.json").read_text())
+    assert [trial["parameters"] for trial in said["tried"]] == [{"second": 4}, {"second": 5}]
+    assert set(said["seconds"]) == {"1", "2"}
