@@ -9,11 +9,12 @@ from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import VideoDelta
 from watchnext.contracts.names import Topic
 from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
+from watchnext.features.videos import decayed_totals
 from watchnext.settings import load_settings
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.stream.counters import fold_delta
 from watchnext.stream.folds import Position
-from watchnext.training.counters import counter_rows, counters_as_of
+from watchnext.training.counters import Deltas
 
 T0 = 1_000 * DAY_MS
 
@@ -50,17 +51,19 @@ def test_what_a_slower_partition_brought_later_counts_at_its_own_time(settings):
     times = pd.Series([at_ms, at_ms, at_ms, T0 - 1, at_ms])
     half = 0.5 ** (1 / COUNTER_HALF_LIFE_HOURS)  # of an hour
     film = 2 * half**2 + 2 * half + 1
-    assert counters_as_of(settings, asked, times)[:, 0] == pytest.approx([film, half**2, 0, 0, film])
-    assert counters_as_of(settings, asked, times)[:, 1:].max() == 0
+    found = Deltas.read(settings, at_ms).as_of(asked, times)
+    assert found[:, 0] == pytest.approx([film, half**2, 0, 0, film])
+    assert found[:, 1:].max() == 0
 
 
 def test_what_has_no_hour_counts_from_its_made_up_time_on(tmp_path):
     settings = load_settings(home=tmp_path)
     shown = msgspec.structs.replace(impression("film", T0, partition=0, offset=0), hour=None, completions=1)
     EventArchive(settings.archive_path).write(Batch(Topic.VIDEO_DELTAS, 0, 0, 1, [(0, shown)]))
-    (counted,) = counter_rows(settings, ["film"], T0)
+    deltas = Deltas.read(settings, T0 + 9 * DAY_MS)
+    (counted,) = deltas.rows(["film"], T0)
     assert (counted.bucket_hours, counted.older_impressions, counted.older_completions) == ([], 1, 1)
-    at_once = counters_as_of(settings, pd.Series(["film", "film"]), pd.Series([T0 - 1, T0 + 9 * DAY_MS]))
+    at_once = deltas.as_of(pd.Series(["film", "film"]), pd.Series([T0 - 1, T0 + 9 * DAY_MS]))
     assert at_once[:, :3].tolist() == [[0, 0, 0], [1, 0, 1]]
 
 
@@ -69,16 +72,59 @@ def test_at_the_end_the_rows_are_those_of_the_stream(settings):
     for offset, delta in enumerate(SENT):
         if delta.video_id == "film":
             row = fold_delta(row, delta, Position(0, offset)) or row
-    (counted,) = counter_rows(settings, ["film"], T0 + 2 * DAY_MS)
+    (counted,) = Deltas.read(settings, T0 + 2 * DAY_MS).rows(["film"], T0 + 2 * DAY_MS)
     buckets = [name for name in row.features() if name.startswith(("bucket_", "older_"))]
     assert {name: getattr(counted, name) for name in buckets} == {name: getattr(row, name) for name in buckets}
     assert sum(counted.bucket_impressions) == 48
 
 
+def test_as_of_any_time_the_counters_are_those_of_the_fold(tmp_path):
+    """Oracle: the stream's own fold of the deltas that were available, decayed."""
+    draw = np.random.default_rng(4)
+    times = T0 + draw.integers(0, 40 * HOUR_MS, 600)  # of more hours than a row has buckets
+    deltas = [
+        VideoDelta(
+            video_id=f"v{draw.integers(3)}",
+            topic=Topic.WATCH.value,
+            partition=0,
+            offset=offset,
+            hour=None if draw.random() < 0.1 else at_ms // HOUR_MS,
+            available_at=at_ms,
+            clicks=int(draw.integers(2)),
+            completions=int(draw.integers(2)),
+            watches=1,
+            watch_ms=int(draw.integers(1, 10**7)),
+        )
+        for offset, at_ms in enumerate(np.sort(times).tolist())
+    ]
+    settings = load_settings(home=tmp_path)
+    EventArchive(settings.archive_path).write(
+        Batch(Topic.VIDEO_DELTAS, 0, 0, len(deltas), [*enumerate(deltas)][::-1])  # as they came: the newest first
+    )
+    asked = [(f"v{draw.integers(4)}", int(at_ms)) for at_ms in T0 + draw.integers(-HOUR_MS, 50 * HOUR_MS, 500)]
+    folded = []
+    for video, at_ms in asked:
+        row = None
+        for offset, delta in enumerate(deltas):
+            if delta.video_id == video and delta.available_at <= at_ms:
+                row = fold_delta(row, delta, Position(0, offset))
+        folded.append(decayed_totals(row and msgspec.structs.asdict(row), at_ms))
+    videos, moments = (pd.Series(list(values)) for values in zip(*asked, strict=True))
+    found = Deltas.read(settings, T0 + 60 * HOUR_MS).as_of(videos, moments)
+    np.testing.assert_array_equal(found, np.array(folded, np.float32))
+    assert len(np.unique(found[:, 3])) > 200
+
+
 def test_a_video_that_nobody_had_seen_yet_has_no_row(settings):
-    assert counter_rows(settings, ["film", "song"], T0 - 1) == []
+    assert Deltas.read(settings, T0).rows(["film", "song"], T0 - 1) == []
 
 
 def test_no_videos_have_no_counters(settings):
     nothing = pd.Series([], dtype=object)
-    assert counters_as_of(settings, nothing, pd.Series([], dtype=np.int64)).shape == (0, 5)
+    assert Deltas.read(settings, T0).as_of(nothing, pd.Series([], dtype=np.int64)).shape == (0, 5)
+
+
+def test_without_deltas_all_counters_are_zero(tmp_path):
+    deltas = Deltas.read(load_settings(home=tmp_path), T0)
+    assert deltas.as_of(pd.Series(["film"]), pd.Series([T0])).tolist() == [[0] * 5]
+    assert deltas.rows(["film"], T0) == []

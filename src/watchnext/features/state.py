@@ -1,10 +1,11 @@
 """The user's side of a request: feature row → `UserState` → `EncodedUser`, arrays of indices and numbers.
 
-One path for training and serving: the state is what `watchnext.store` reads in one go (or joins as of a label's time),
-the encoded user is what towers, cross features and ranker read, here and behind the wire (`to_columns`).
+The state is what `watchnext.store` reads in one go, the encoded user is what towers, cross features and ranker read,
+here and behind the wire (`to_columns`). Training joins rows as of labels' times and encodes whole columns of them
+(`watchnext.training.states`). Of what a list is made (`LISTS`), and each number, is said here for both.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -14,19 +15,20 @@ from numpy.typing import NDArray
 
 from watchnext.features.spec import HISTORY, HOUR_MS
 from watchnext.features.tokens import tokenize
-from watchnext.features.vocabulary import Vocabularies
+from watchnext.features.vocabulary import Vocabularies, Vocabulary
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-_ALIGNED = (
+ALIGNED = (
     ("watch_video_ids", "watch_seconds", "watch_fractions", "watch_times"),
     ("channel_ids", "channel_watches", "channel_last"),
     ("topic_names", "topic_watches", "topic_last"),
     ("impression_video_ids", "impression_counts", "impression_last"),
     ("serving_video_ids", "serving_counts", "serving_last"),
 )
+"""Columns whose lists belong together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,11 @@ class UserState:
         return [column.name for column in fields(cls)]
 
     @classmethod
+    def numbers(cls) -> dict[str, Any]:
+        """The columns that are no lists, with what they are where nothing is known."""
+        return {column.name: column.default for column in fields(cls) if column.default is not MISSING}
+
+    @classmethod
     def from_rows(cls, values: Mapping[str, Any]) -> "UserState":
         """From the merged, un-prefixed columns of a user's rows; a missing, None or NaN one is empty.
 
@@ -81,11 +88,15 @@ class UserState:
             if value is not None and not (isinstance(value, float) and value != value):
                 present[name] = kind(value)
         state = cls(**present)
-        for names in _ALIGNED:
-            lengths = [len(getattr(state, name)) for name in names]
-            if len(set(lengths)) > 1:
-                raise ValueError(f"columns {', '.join(names)} came with lengths {lengths}; wanted one length")
+        for names in ALIGNED:
+            check_aligned(names, [len(getattr(state, name)) for name in names])
         return state
+
+
+def check_aligned(names: Sequence[str], lengths: Sequence[int]) -> None:
+    """Refuse lists that belong together and differ in length."""
+    if len(set(lengths)) > 1:
+        raise ValueError(f"columns {', '.join(names)} came with lengths {list(lengths)}; wanted one length")
 
 
 def _plain_list(value: Any) -> list[Any]:
@@ -175,42 +186,72 @@ _SCALARS: dict[str, type] = {
 _ARRAYS = tuple(column.name for column in fields(EncodedUser) if column.name not in _SCALARS)
 
 
+@dataclass(frozen=True)
+class ListOf:
+    """Which column of a `UserState` a list of an `EncodedUser` is made of, and how."""
+
+    column: str
+    vocabulary: str = ""  # whose indices its entries become; "": they are numbers
+    kind: type[np.generic] = np.int32
+    last: int | None = None  # so many are kept
+
+    def of(self, state: UserState, vocabularies: Vocabularies) -> NDArray[Any]:
+        """The list of one user."""
+        values = getattr(state, self.column)
+        if self.last is not None:
+            values = values[-self.last :]
+        if self.vocabulary:
+            words: Vocabulary = getattr(vocabularies, self.vocabulary)
+            return words.indices(values)
+        return np.array(values, dtype=self.kind)
+
+
+LISTS = {
+    "history": ListOf("watch_video_ids", "videos", last=HISTORY),
+    "history_at": ListOf("watch_times", kind=np.int64, last=HISTORY),
+    "history_seconds": ListOf("watch_seconds", kind=np.float32, last=HISTORY),
+    "history_fractions": ListOf("watch_fractions", kind=np.float32, last=HISTORY),
+    "search_tokens": ListOf("search_tokens", "search_tokens", last=HISTORY),
+    "channels": ListOf("channel_ids", "channels"),
+    "channel_watches": ListOf("channel_watches"),
+    "channel_at": ListOf("channel_last", kind=np.int64),
+    "topics": ListOf("topic_names", "topics"),
+    "topic_watches": ListOf("topic_watches"),
+    "topic_at": ListOf("topic_last", kind=np.int64),
+    "shown": ListOf("impression_video_ids", "videos"),
+    "shown_counts": ListOf("impression_counts"),
+    "shown_at": ListOf("impression_last", kind=np.int64),
+    "served": ListOf("serving_video_ids", "videos"),
+    "served_counts": ListOf("serving_counts"),
+    "served_at": ListOf("serving_last", kind=np.int64),
+}
+"""The lists of an `EncodedUser`, but for those of its query."""
+
+
 def encode_user(state: UserState, context: RequestContext, vocabularies: Vocabularies) -> EncodedUser:
     """The user as of `context.now_ms`, which must not be before anything in `state`."""
-    videos = vocabularies.videos
-    return EncodedUser(
-        history=videos.indices(state.watch_video_ids[-HISTORY:]),
-        history_at=_longs(state.watch_times[-HISTORY:]),
-        history_seconds=np.array(state.watch_seconds[-HISTORY:], dtype=np.float32),
-        history_fractions=np.array(state.watch_fractions[-HISTORY:], dtype=np.float32),
-        search_tokens=vocabularies.search_tokens.indices(state.search_tokens[-HISTORY:]),
-        query_tokens=vocabularies.search_tokens.indices(tokenize(state.last_query)[:HISTORY]),
-        channels=vocabularies.channels.indices(state.channel_ids),
-        channel_watches=_ints(state.channel_watches),
-        channel_at=_longs(state.channel_last),
-        topics=vocabularies.topics.indices(state.topic_names),
-        topic_watches=_ints(state.topic_watches),
-        topic_at=_longs(state.topic_last),
-        shown=videos.indices(state.impression_video_ids),
-        shown_counts=_ints(state.impression_counts),
-        shown_at=_longs(state.impression_last),
-        served=videos.indices(state.serving_video_ids),
-        served_counts=_ints(state.serving_counts),
-        served_at=_longs(state.serving_last),
-        country=vocabularies.countries.index(context.country or state.country),
-        device=vocabularies.devices.index(context.device or state.device),
-        gender=vocabularies.genders.index(state.gender),
-        surface=vocabularies.surfaces.index(context.surface),
-        seed=videos.index(context.seed_video_id),
-        logged_in=int(state.logged_in),
-        hour=context.now_ms // HOUR_MS % 24,
-        now_ms=context.now_ms,
-        watches=state.watches,
-        completions=state.completions,
-        impressions=state.impressions,
-        last_query_at=state.last_query_at,
-        age=_age(state, context.now_ms),
-    )
+    lists: dict[str, Any] = {name: made.of(state, vocabularies) for name, made in LISTS.items()}
+    return EncodedUser(**lists, **encode_numbers(state, context, vocabularies))
+
+
+def encode_numbers(state: UserState, context: RequestContext, vocabularies: Vocabularies) -> dict[str, Any]:
+    """What an `EncodedUser` has beside `LISTS`; of `state` no list is read."""
+    return {
+        "query_tokens": vocabularies.search_tokens.indices(tokenize(state.last_query)[:HISTORY]),
+        "country": vocabularies.countries.index(context.country or state.country),
+        "device": vocabularies.devices.index(context.device or state.device),
+        "gender": vocabularies.genders.index(state.gender),
+        "surface": vocabularies.surfaces.index(context.surface),
+        "seed": vocabularies.videos.index(context.seed_video_id),
+        "logged_in": int(state.logged_in),
+        "hour": context.now_ms // HOUR_MS % 24,
+        "now_ms": context.now_ms,
+        "watches": state.watches,
+        "completions": state.completions,
+        "impressions": state.impressions,
+        "last_query_at": state.last_query_at,
+        "age": _age(state, context.now_ms),
+    }
 
 
 def _age(state: UserState, now_ms: int) -> float:
@@ -218,11 +259,3 @@ def _age(state: UserState, now_ms: int) -> float:
     if state.birth_year > 0:
         return float(max(0, datetime.fromtimestamp(now_ms / 1000, UTC).year - state.birth_year))
     return state.age if state.age >= 0 else -1.0
-
-
-def _ints(values: Iterable[int]) -> Ints:
-    return np.array(values, dtype=np.int32)
-
-
-def _longs(values: Iterable[int]) -> Longs:
-    return np.array(values, dtype=np.int64)

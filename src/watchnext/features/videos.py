@@ -4,7 +4,7 @@ It lies in the memory of retrieval and ranker, so that a candidate costs a gathe
 is the unknown video. Overlays append rows and refresh counters (`VideoTable.build` with `Vocabulary.extended`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -144,25 +144,36 @@ class VideoTable(CandidateVideos):
 
 
 def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, ...]:
-    """The `COUNTERS` of a `VideoCounters` row as of `at_ms`; zeros without a row.
-
-    An hour's count halves every COUNTER_HALF_LIFE_HOURS; hours after `at_ms` count in full. What fell out of the row
-    (`older_*`) has no time of its own and decays as the oldest hour that is left does: an upper bound, which fades
-    with the row.
-    """
+    """The `COUNTERS` of a `VideoCounters` row as of `at_ms`; zeros without a row."""
     if row is None:
         return (0.0,) * len(COUNTERS)
-    weights = _weights(row["bucket_hours"], at_ms)
-    counts = np.array([row[f"bucket_{name}"] for name in COUNTED], dtype=np.float64)  # [counters, hours]
-    older = np.array([row[f"older_{name}"] for name in COUNTED], dtype=np.float64)
-    totals = (counts * weights).sum(axis=1) + older * weights.min(initial=1.0)
-    *counts, watch_ms = totals.tolist()
-    return (*counts, watch_ms / 1000)
+    counts, older = ([row[f"{kind}_{name}"] for name in COUNTED] for kind in ("bucket", "older"))
+    hours = np.array(row["bucket_hours"], np.int64)
+    totals: list[float] = decayed(np.array(counts, np.float64), np.array(older, np.float64), hours, at_ms).tolist()
+    return tuple(totals)
 
 
-def _weights(bucket_hours: Sequence[int], at_ms: int) -> NDArray[np.float64]:
-    ages = np.maximum(at_ms // HOUR_MS - np.asarray(bucket_hours, dtype=np.float64), 0.0)
-    return np.asarray(np.exp2(-ages / COUNTER_HALF_LIFE_HOURS))
+def decayed(
+    counts: NDArray[Any], older: NDArray[Any], hours: NDArray[np.int64], at_ms: NDArray[np.int64] | int
+) -> NDArray[np.float64]:
+    """The `COUNTERS` of rows as of a time, `[..., len(COUNTERS)]`.
+
+    An hour's count halves every COUNTER_HALF_LIFE_HOURS; hours after `at_ms` count in full. What fell out of a row
+    (`older`) has no time of its own and decays as the oldest hour that is left does: an upper bound, which fades with
+    the row.
+
+    Args:
+        counts: `COUNTED` of each hour, `[..., len(COUNTED), hours]`.
+        older: those of what fell out, `[..., len(COUNTED)]`.
+        hours: epoch hours, `[..., hours]`.
+        at_ms: epoch ms, `[...]`.
+    """
+    ages = np.maximum(np.expand_dims(np.asarray(at_ms) // HOUR_MS, -1) - hours, 0)
+    weights = np.exp2(-ages / COUNTER_HALF_LIFE_HOURS)
+    kept = (counts * weights[..., None, :]).sum(axis=-1)
+    totals: NDArray[np.float64] = kept + older * weights.min(axis=-1, initial=1.0)[..., None]
+    totals[..., COUNTED.index("watch_ms")] /= 1000
+    return totals
 
 
 def _text_columns(texts: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

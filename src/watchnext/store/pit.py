@@ -23,6 +23,7 @@ from watchnext.errors import StoreError
 from watchnext.settings import Settings
 from watchnext.store.apply import open_store
 from watchnext.store.config import offline_type
+from watchnext.store.offline import arrow_schema
 from watchnext.store.schema import BOOKKEEPING, EVENT_TIMESTAMP
 
 _POSITION: Final = ["partition", "offset"]
@@ -32,40 +33,41 @@ _LABEL: Final = "label_number"
 def point_in_time(
     settings: Settings,
     source: View | FeatureService,
-    entity_rows: pd.DataFrame,
+    keys: pd.DataFrame,
     *,
     features: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """`entity_rows` in their order, with the features of a view or service as of each row's `event_timestamp`.
+) -> pa.Table:
+    """The features of a view or service as of each key's `event_timestamp`, in the order of `keys`.
 
     Args:
         settings: where registry and offline log are.
         source: what to read; a service gives the features that it was registered with.
-        entity_rows: the join key (`user_id` or `video_id`), `event_timestamp` (with a time zone), and any columns that
-            are to be carried along.
+        keys: the join key (`user_id` or `video_id`) and `event_timestamp` (with a time zone).
         features: only these; lists such as `seen_ids` are large, so name what is needed.
 
     Returns:
-        Lists as NumPy arrays; None in every feature of a view that has no row of the key so early.
+        A column a feature; null in every feature of a view that has no row of the key so early.
 
     Raises:
-        StoreError: nothing is registered, a column is missing or named like a feature, or a feature is unknown.
+        StoreError: nothing is registered, a column is missing, or a feature is unknown.
     """
     store = open_store(settings)
     by_view = _wanted(store, settings, source, features)
     key = ROW_OF_VIEW[next(iter(by_view))].ENTITY.value
-    _check(entity_rows, key, [name for names in by_view.values() for name in names])
-    labels = entity_rows[[key, EVENT_TIMESTAMP]].reset_index(drop=True)
+    _check(keys, key)
+    labels = keys[[key, EVENT_TIMESTAMP]].reset_index(drop=True)
     labels[_LABEL] = range(len(labels))
-    columns: list[pd.DataFrame] = []
+    columns: dict[str, pa.ChunkedArray] = {}
     for view, names in by_view.items():
+        schema = pa.schema([arrow_schema(ROW_OF_VIEW[view]).field(name) for name in names])
         if not len(labels):
-            columns.append(pd.DataFrame(columns=names, dtype=object))
+            found = schema.empty_table()
         elif offline_type(settings) == "duckdb":
-            columns.append(_gather(settings, view, names, _positions(settings, view, labels, key)))
+            found = _gather(settings, view, names, _positions(settings, view, labels, key))
         else:
-            columns.append(_join(store, view, names, labels, key))
-    return pd.concat([entity_rows.reset_index(drop=True), *columns], axis=1)
+            found = _join(store, view, schema, labels, key)
+        columns.update(zip(names, found.columns, strict=True))
+    return pa.table(columns)
 
 
 def _wanted(
@@ -92,25 +94,23 @@ def _wanted(
     return {view: of_view for view, of_view in chosen.items() if of_view}
 
 
-def _check(entity_rows: pd.DataFrame, key: str, features: Sequence[str]) -> None:
-    missing = {key, EVENT_TIMESTAMP} - set(entity_rows.columns)
+def _check(keys: pd.DataFrame, key: str) -> None:
+    missing = {key, EVENT_TIMESTAMP} - set(keys.columns)
     if missing:
-        raise StoreError(f"entity rows have columns {list(entity_rows.columns)}; {sorted(missing)} are wanted too")
-    if not isinstance(entity_rows[EVENT_TIMESTAMP].dtype, pd.DatetimeTZDtype):
+        raise StoreError(f"keys have columns {list(keys.columns)}; {sorted(missing)} are wanted too")
+    if not isinstance(keys[EVENT_TIMESTAMP].dtype, pd.DatetimeTZDtype):
         raise StoreError(
-            f"event_timestamp is {entity_rows[EVENT_TIMESTAMP].dtype}; wanted instants with a time zone, such as "
+            f"event_timestamp is {keys[EVENT_TIMESTAMP].dtype}; wanted instants with a time zone, such as "
             "pd.to_datetime(milliseconds, unit='ms', utc=True)"
         )
-    clash = set(features) & set(entity_rows.columns)
-    if clash:
-        raise StoreError(f"entity rows carry columns {sorted(clash)}, which are features too: rename them")
 
 
-def _join(store: FeatureStore, view: View, names: Sequence[str], labels: pd.DataFrame, key: str) -> pd.DataFrame:
+def _join(store: FeatureStore, view: View, schema: pa.Schema, labels: pd.DataFrame, key: str) -> pa.Table:
     """Feast's point-in-time join, in the order of `labels`."""
-    references = [f"{view.value}:{name}" for name in names]
+    references = [f"{view.value}:{name}" for name in schema.names]
     joined = store.get_historical_features(labels.copy(), references).to_df()  # Feast writes into what it is given
-    return joined.sort_values(_LABEL, ignore_index=True)[list(names)]
+    in_order = joined.sort_values(_LABEL)[schema.names]
+    return pa.Table.from_pandas(in_order, schema, preserve_index=False)
 
 
 def _positions(settings: Settings, view: View, labels: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -127,8 +127,8 @@ def _positions(settings: Settings, view: View, labels: pd.DataFrame, key: str) -
     return positions
 
 
-def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.DataFrame) -> pd.DataFrame:
-    """The features at log positions, in their order. Labels of one position share their arrays."""
+def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.DataFrame) -> pa.Table:
+    """The features at log positions, in their order; nulls where there is none."""
     wanted = positions.dropna().drop_duplicates().astype("int64")
     selected = ", ".join(f'log."{name}"' for name in names)
     with _duckdb(settings) as connection:
@@ -141,13 +141,7 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
         found: pa.Table = query.to_arrow_table()
     index = pd.MultiIndex.from_frame(found.select(_POSITION).to_pandas())
     order = index.get_indexer(pd.MultiIndex.from_frame(positions))
-    gathered = {}
-    for name in names:
-        column = found[name].to_pandas()
-        if (order < 0).any():
-            column = pd.concat([column.astype(object), pd.Series([None], dtype=object)])  # where -1 points
-        gathered[name] = column.take(order).reset_index(drop=True)
-    return pd.DataFrame(gathered)
+    return found.select(names).combine_chunks().take(pa.array(order, mask=order < 0))
 
 
 def _duckdb(settings: Settings) -> duckdb.DuckDBPyConnection:

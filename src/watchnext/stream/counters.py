@@ -83,7 +83,7 @@ def fold_delta(row: VideoCounters | None, delta: VideoDelta, position: Position)
         older_watches=row.older_watches,
         older_watch_ms=row.older_watch_ms,
     )
-    count(counted, delta.hour, [getattr(delta, name) for name in COUNTED])
+    _count(counted, delta.hour, [getattr(delta, name) for name in COUNTED])
     return counted
 
 
@@ -106,7 +106,7 @@ def fold_catalog(row: VideoCatalog | None, event: CatalogEvent, position: Positi
     )
 
 
-def count(row: VideoCounters, hour: int | None, counts: list[int]) -> None:
+def _count(row: VideoCounters, hour: int | None, counts: list[int]) -> None:
     """Add the `COUNTED` of an hour to the lists of `row`, in place; None: of no known hour.
 
     The result depends neither on the order of the calls nor on how an hour's counts are spread over them.

@@ -1,7 +1,7 @@
 """Stage 2: examples. What was true just before each label, encoded as serving encodes it.
 
 A moment is a user at a time with a context. Every moment is joined and encoded once, by the path of serving
-(`UserState.from_rows`, `encode_user`, `cross_features`), whatever hangs on it: a next watch, impressions, a query.
+(`features.state`, `cross_features`), whatever hangs on it: a next watch, impressions, a query.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from watchnext.models.config import ProfileConfig, profile_config
 from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.training import log
-from watchnext.training.counters import counter_rows, counters_as_of
+from watchnext.training.counters import Deltas
 from watchnext.training.example_set import (
     ExampleFiles,
     ExampleSet,
@@ -63,7 +63,8 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     events = split_log(settings, snapshot, config.cap_per_user)
     words = _words_before_the_split(config, snapshot, events)
     rows = words.vocabularies.videos
-    videos = _video_table(frozen, events.catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
+    deltas = Deltas.read(frozen, snapshot.end_ms)
+    videos = _video_table(deltas, events.catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
 
     moments, (shown, learnt, asked) = _moments(events.shown, events.learnt, events.asked)
     shown = shown.assign(row=rows.indices(shown["video_id"]), person=pd.factorize(shown["user_id"])[0])
@@ -72,7 +73,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     files = ExampleFiles(folder=folder)
     questions = []
     with files.towers.writer() as towers, files.ranker.writer() as ranker, files.held_out.writer() as held_out:
-        for part in encode_moments(encoder, moments, _impressions(frozen, shown), is_asked):
+        for part in encode_moments(encoder, moments, _impressions(frozen, deltas, shown), is_asked):
             towers.write(_tower_examples(_within(learnt, part), part, rows, events.split_ms))
             impressions = _ranker_examples(_within(shown, part), part)
             past = impressions.at_ms < events.split_ms
@@ -128,9 +129,9 @@ def _within(labels: pd.DataFrame, part: Encoded) -> pd.DataFrame:
     return inside.assign(moment=inside["moment"] - part.first)
 
 
-def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms: int) -> VideoTable:
+def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, at_ms: int) -> VideoTable:
     """All catalogue videos with their counters as of `at_ms`."""
-    counters = counter_rows(settings, catalog["video_id"].tolist(), at_ms)
+    counters = deltas.rows(catalog["video_id"].tolist(), at_ms)
     return VideoTable.build(
         {entry["video_id"]: entry for entry in records(catalog)},
         {row.entity_id: msgspec.structs.asdict(row) for row in counters},
@@ -141,7 +142,7 @@ def _video_table(settings: Settings, catalog: pd.DataFrame, words: Words, at_ms:
     )
 
 
-def _impressions(settings: Settings, shown: pd.DataFrame) -> Impressions:
+def _impressions(settings: Settings, deltas: Deltas, shown: pd.DataFrame) -> Impressions:
     """What was shown at each moment, with the counters that serving had then."""
     at_ms = shown["as_of_ms"].map(lambda as_of_ms: refresh_interval_floor(as_of_ms, settings))
     return Impressions(
@@ -149,7 +150,7 @@ def _impressions(settings: Settings, shown: pd.DataFrame) -> Impressions:
         row=shown["row"].to_numpy(),
         score=shown["score"].to_numpy(),
         sources=shown["sources"].to_numpy(),
-        counters=counters_as_of(settings, shown["video_id"], at_ms),
+        counters=deltas.as_of(shown["video_id"], at_ms),
     )
 
 
@@ -228,13 +229,7 @@ def _probes(settings: Settings, watches: pd.DataFrame, end_ms: int) -> list[dict
     """Rows of `PROBES` users at the end of the snapshot, each with the request to answer."""
     users = sorted(set(watches["user_id"]), key=lambda user_id: fraction_of("probe", user_id))[:PROBES]
     context = dataclasses.asdict(RequestContext(now_ms=end_ms))
-    rows = user_rows(settings, pd.DataFrame({"user_id": users, "as_of_ms": end_ms}))
-    return [{"row": _plain(row), "context": context} for row in rows]
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as JSON values, without what the user has no row for."""
-    values = {
-        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value for name, value in row.items()
-    }
-    return {name: value for name, value in values.items() if isinstance(value, list) or not pd.isna(value)}
+    rows = user_rows(settings, pd.DataFrame({"user_id": users, "as_of_ms": end_ms})).to_pylist()
+    return [
+        {"row": {name: value for name, value in row.items() if value is not None}, "context": context} for row in rows
+    ]

@@ -1,8 +1,7 @@
 """Moments encoded in parallel: rows as of each, the encoded user, and the cross features of the impressions there.
 
-A moment costs about half a millisecond of Python, so parts of the moments go to a process a core; each part is one
-point-in-time join. The results do not depend on how the moments were cut, and come a part at a time: those of all
-moments never lie in memory together.
+Parts of the moments go to a process a core; each part is one point-in-time join, which reads the log once. The results
+do not depend on how the moments were cut, and come a part at a time: those of all moments never lie in memory together.
 """
 
 import dataclasses
@@ -26,7 +25,7 @@ from watchnext.features.vocabulary import Vocabularies
 from watchnext.settings import Settings
 from watchnext.training.states import encoded_users, seen_videos
 
-PART: Final = 25_000  # moments; bounds the rows that a process holds
+PART: Final = 65_536  # moments; bounds the rows that a process holds, each with lists of hundreds
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Encoder:
 
     def encode(self, part: Part) -> Encoded:
         """Join and encode one part."""
-        users = list(encoded_users(self.settings, part.moments, self.vocabularies))
+        users = encoded_users(self.settings, part.moments, self.vocabularies)
         seen = seen_videos(self.settings, part.moments[part.asked], self.vocabularies.videos)
         return Encoded(
             first=part.first,

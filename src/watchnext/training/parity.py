@@ -23,7 +23,7 @@ from watchnext.generation.bundle import Bundle
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training import log
-from watchnext.training.counters import counters_as_of
+from watchnext.training.counters import Deltas
 from watchnext.training.labels import score_and_sources
 from watchnext.training.moments import Impressions
 from watchnext.training.states import encoded_users
@@ -73,7 +73,7 @@ def check_parity(settings: Settings, *, requests: int, since_ms: int = 0) -> Par
     shown: list[Mismatch] = []
     for (generation, overlay), part in moments.groupby(["generation", "overlay"], sort=False):
         bundle = store.load(str(generation), int(str(overlay)))
-        users = list(encoded_users(settings, part, bundle.vocabularies))
+        users = encoded_users(settings, part, bundle.vocabularies)
         logged = [[item for item in items if item["features"]] for items in part["items"]]
         ends = np.cumsum([len(scored) for scored in logged])[:-1]
         recomputed = np.split(_impressions(settings, bundle, logged).features(users, bundle.videos), ends)
@@ -89,14 +89,14 @@ def check_parity(settings: Settings, *, requests: int, since_ms: int = 0) -> Par
 def _impressions(settings: Settings, bundle: Bundle, lists: Sequence[Sequence[Mapping[str, Any]]]) -> Impressions:
     """The lines of served lists as training would read them, list i being moment i."""
     items = [item for scored in lists for item in scored]
-    ids = pd.Series([item["video_id"] for item in items])
+    ids, at_ms = pd.Series([item["video_id"] for item in items]), bundle.videos.counters_at_ms
     scores, sources = zip(*(score_and_sources(item) for item in items), strict=True)
     return Impressions(
         moment=np.repeat(np.arange(len(lists)), [len(scored) for scored in lists]),
         row=bundle.vocabularies.videos.indices(ids),
         score=np.array(scores, np.float32),
         sources=np.array(sources, np.int32),
-        counters=counters_as_of(settings, ids, pd.Series(bundle.videos.counters_at_ms, index=ids.index)),
+        counters=Deltas.read(settings, at_ms).as_of(ids, pd.Series(at_ms, index=ids.index)),
     )
 
 

@@ -14,7 +14,7 @@ from watchnext.generation.refresh import refresh_index, refresh_interval_floor
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training import log
-from watchnext.training.counters import counter_rows
+from watchnext.training.counters import Deltas
 from watchnext.training.states import records
 
 _log = structlog.get_logger(__name__)
@@ -33,11 +33,12 @@ def refresh(settings: Settings, clock: Clock) -> str:
     """
     now_ms = clock.now_ms()
     catalog = log.catalog_of(settings.archive_path)
+    interval_ms = refresh_interval_floor(now_ms, settings)
     pointer = refresh_index(
         GenerationStore.open(settings),
         settings,
         [_catalog_row(entry) for entry in records(catalog)],
-        counter_rows(settings, catalog["video_id"].tolist(), refresh_interval_floor(now_ms, settings)),
+        Deltas.read(settings, interval_ms).rows(catalog["video_id"].tolist(), interval_ms),
         now_ms,
         say=lambda step: _log.info("refreshing", step=step),
     )
