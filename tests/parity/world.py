@@ -21,7 +21,7 @@ from watchnext.data.truth import WorldConfig
 from watchnext.evaluation.result import Evaluation
 from watchnext.features.state import UserState
 from watchnext.generation.bundle import Bundle
-from watchnext.generation.refresh import refresh_interval_floor
+from watchnext.generation.interval import refresh_interval_floor
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Generations, Settings, Training
 from watchnext.store.apply import apply

@@ -21,6 +21,7 @@ from watchnext.errors import GenerationError
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.generation.bundle import PROBES, Bundle, VideoSide, video_files
+from watchnext.generation.interval import refresh_interval_floor
 from watchnext.generation.lock import publishing
 from watchnext.generation.manifest import FileEntry, Pointer
 from watchnext.generation.popular import ALL_COUNTRIES, popular_rows
@@ -34,16 +35,6 @@ WRITE_LOCK_S: Final = 600.0
 _NOTHING: Final = Vocabulary(())  # an overlay's own embeddings: it has none
 
 log = structlog.get_logger()
-
-
-def refresh_interval_floor(at_ms: int, settings: Settings) -> int:
-    """`at_ms` floored to the refresh interval: the time as of which serving, and so training, sees video counters.
-
-    >>> refresh_interval_floor(7_300_000, Settings())
-    7200000
-    """
-    interval_ms = int(settings.generations.refresh_minutes * 60_000)
-    return at_ms // interval_ms * interval_ms
 
 
 def refresh_index(

@@ -20,7 +20,7 @@ from watchnext.errors import DataError
 from watchnext.features.state import RequestContext
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabulary
-from watchnext.generation.refresh import refresh_interval_floor
+from watchnext.generation.interval import refresh_interval_floor
 from watchnext.models.config import ProfileConfig, profile_config
 from watchnext.settings import Settings
 from watchnext.store.apply import apply

@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import structlog
-from torch.utils.tensorboard import SummaryWriter
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 LOGGED_STEPS: Final = 20  # a point of the curve is the mean of so many
 EVERY_S: Final = 10.0  # between two log lines
@@ -76,7 +78,7 @@ class Progress:
         self._monotonic = monotonic
         self._started, self._first = monotonic(), at
         self._line_at, self._examples = self._started, 0  # of the last line; examples since
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=at or None) if folder else None
+        self._writer = _event_files(folder / "tensorboard", after=at) if folder else None
 
     def __enter__(self) -> Self:
         return self
@@ -113,3 +115,10 @@ class Progress:
         """Epoch `number`, counted from 1, is done with this mean loss."""
         if self._writer:
             _log.info(f"{self._name}_epoch", epoch=number, of=of, loss=round(loss, 4))
+
+
+def _event_files(folder: Path, *, after: int) -> "SummaryWriter":
+    """A writer that goes on after step `after`; what an earlier run wrote of later steps does not count."""
+    from torch.utils.tensorboard import SummaryWriter  # a second, which who loads a trained model does without
+
+    return SummaryWriter(str(folder), purge_step=after or None)

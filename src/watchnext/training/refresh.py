@@ -10,7 +10,8 @@ import structlog
 
 from watchnext.clock import Clock
 from watchnext.contracts.rows import VideoCatalog
-from watchnext.generation.refresh import refresh_index, refresh_interval_floor
+from watchnext.generation.interval import refresh_interval_floor
+from watchnext.generation.refresh import refresh_index
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training import log
