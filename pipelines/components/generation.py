@@ -41,7 +41,7 @@ def build_generation(
 def load_index(generation: str) -> int:
     """Load the generation's vectors into Milvus and verify count and recall; the answer is the number of vectors."""
     from watchnext.settings import load_settings
-    from watchnext.training.build import load_index as load
+    from watchnext.training.publish import load_index as load
 
     return load(load_settings(), generation)
 
@@ -50,7 +50,7 @@ def load_index(generation: str) -> int:
 def publish(generation: str):
     """Stage the generation, wait until every replica has loaded it, move the pointer."""
     from watchnext.settings import load_settings
-    from watchnext.training.build import publish as go_live
+    from watchnext.training.publish import publish as go_live
 
     go_live(load_settings(), generation)
 
