@@ -22,8 +22,8 @@ setup:  ## Python environment from the lock, Kafka's jars, KServe's router
 demo: setup  ## The whole way, from events to recommendations (DATA=kuairand DATA_PATH=folder for other data)
 	@$(BIN)/watchnext demo --data $(DATA) $(if $(DATA_PATH),--data-path $(DATA_PATH))
 
-test: setup  ## All tests: unit, parity, local pipeline, services on real servers
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: setup  ## All tests in two processes: unit, parity, local pipeline, services on real servers
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-cluster: setup  ## The chart on a real cluster: KUBECONFIG's, or the kit's in the shared data
 	$(BIN)/pytest tests/cluster --timeout 3000 $(PYTEST_ARGS)
