@@ -1,3 +1,5 @@
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from watchnext.contracts.names import Topic
 from watchnext.errors import ServerError
 from watchnext.settings import Settings
 from watchnext.stream import producer
-from watchnext.stream.producer import EventProducer
+from watchnext.stream.producer import EventProducer, KeyPartitioner
 
 EVENT = SearchEvent(event_id="e1", user_id="u1", query="cats", searched_at=1)
 
@@ -67,3 +69,56 @@ def test_who_listens_hears_of_its_message_and_no_other_fails_for_it(broker: Brok
     sender.flush()
     assert heard == [late, late, None]
     assert len(broker.futures) == 4
+
+
+def test_garbage_is_collected_rarely_while_many_are_sent_and_as_before_afterwards(broker: Broker):
+    before = gc.get_threshold()
+    within = []
+
+    def events() -> Iterator[tuple[Topic, SearchEvent]]:
+        within.append(gc.get_threshold()[0])
+        yield Topic.SEARCH, EVENT
+        raise ValueError("the data ends here")
+
+    with pytest.raises(ValueError, match="ends here"):
+        EventProducer(Settings()).send_many(events())
+    assert within == [20_000]
+    assert gc.get_threshold() == before
+
+
+class Cluster:
+    """What a partitioner asks a client's metadata."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = set(range(partitions))
+
+    def topics(self) -> set[str]:
+        return {"watch-events"}
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        return self._partitions
+
+    available_partitions_for_topic = partitions_for_topic
+
+
+@pytest.mark.parametrize(
+    ("key", "murmur2"),  # as the Java client's own tests have them: others must find a key where we put it
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"abc", 479470107),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+    ],
+)
+@pytest.mark.parametrize("partitions", [1, 4, 7])
+def test_a_key_goes_where_the_java_client_puts_it(key: bytes, murmur2: int, partitions: int):
+    wanted = (murmur2 & 0x7FFFFFFF) % partitions
+    place = KeyPartitioner().partition
+    for _ in range(2):
+        assert place("watch-events", key, key, b"{}", b"{}", Cluster(partitions)) == wanted
+
+
+def test_a_message_without_a_key_goes_to_any_partition():
+    place = KeyPartitioner().partition
+    assert {place("watch-events", None, None, b"{}", b"{}", Cluster(2)) for _ in range(100)} == {0, 1}
