@@ -8,15 +8,34 @@ import sys
 
 import pytest
 
+STEP = """
+import sys, torch
+from watchnext.training.optimiser import Optimiser
+model = torch.nn.Sequential(torch.nn.Embedding(9, 2, sparse=True), torch.nn.Linear(2, 1))
+optimiser = Optimiser(model, learning_rate=0.1)
+optimiser.zero_grad()
+model(torch.tensor([3, 4])).sum().backward()
+optimiser.step()
+print(*sorted(sys.modules))
+"""
+
 
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
         ("watchnext.training.examples", {"torch", "pymilvus"}),  # it trains nothing and publishes nothing
+        ("watchnext.training.publish", {"scipy", "tensorboard"}),  # it reads no examples and trains nothing
     ],
 )
 def test_a_step_imports_nothing_heavy_that_it_does_not_use(module: str, unused: set[str]):
-    look = f"import sys, {module}; print(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    assert not unused & loaded_by(f"import sys, {module}; print(*sorted(sys.modules))")
+
+
+def test_a_step_of_a_training_loads_no_compiler():
+    assert "torch._dynamo" not in loaded_by(STEP)
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert not unused & set(done.stdout.split())
+    return set(done.stdout.split())

@@ -5,43 +5,93 @@ running sum of the squared gradient's mean over the row. Adam would keep two flo
 
 Of an id of width 64, training holds 4 · 64 bytes of weights and 4 of accumulator; Adam would hold another 4 · 64 · 2,
 and a dense gradient 4 · 64 more.
+
+No rule is a `torch.optim.Optimizer`: the first of these imports torch's compiler, which nothing here asks for and which
+costs a process over two seconds. Adam is torch's own function of weights, gradients and state.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 ROW_RATE: Final = 20.0  # learning rate of the rows, in that of Adam: Adagrad's steps shrink as gradients add up
 EPSILON: Final = 1e-8
+BETAS: Final = (0.9, 0.999)  # Adam's decay of the mean gradient and of its square
 
 
-class RowWiseAdagrad(torch.optim.Optimizer):
-    """Adagrad with one accumulator a row, on sparse gradients: of weights `[rows, width]`."""
+class Rule(ABC):
+    """How some weights move at learning rate `lr`, with what is remembered of each between steps."""
 
-    def __init__(self, tables: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(tables, {"lr": lr})
-        for table in self.tables:
-            self.state[table]["sum"] = torch.zeros(len(table), dtype=torch.float32, device=table.device)
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float) -> None:
+        self.weights, self.lr = list(weights), lr
+        self.state = [self.fresh(weight) for weight in self.weights]
 
-    @property
-    def tables(self) -> list[nn.Parameter]:
-        """What it moves."""
-        return [table for group in self.param_groups for table in group["params"]]
+    @abstractmethod
+    def fresh(self, weight: nn.Parameter) -> dict[str, Tensor]:
+        """What is remembered of a weight before the first step."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Move what has a gradient."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self.weights:
+            weight.grad = None
+
+
+class Adam(Rule):
+    """Adam on dense gradients, by torch's fused kernel."""
+
+    def fresh(self, weight: nn.Parameter) -> dict[str, Tensor]:
+        """Two means of the weight's shape, and the number of steps."""
+        steps = torch.zeros((), dtype=torch.float32, device=weight.device)
+        return {"step": steps, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move the rows that have a gradient."""
-        for group in self.param_groups:
-            for table in group["params"]:
-                if table.grad is not None:
-                    self._move(table, *_summed(table.grad, table), group["lr"])
+    def step(self) -> None:
+        """Move the weights that have a gradient."""
+        pairs = zip(self.weights, self.state, strict=True)
+        moved = [(weight, weight.grad, state) for weight, state in pairs if weight.grad is not None]
+        adam(
+            [weight for weight, _, _ in moved],
+            [gradient for _, gradient, _ in moved],
+            [state["exp_avg"] for _, _, state in moved],
+            [state["exp_avg_sq"] for _, _, state in moved],
+            [],
+            [state["step"] for _, _, state in moved],
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
 
-    def _move(self, table: nn.Parameter, rows: Tensor, values: Tensor, rate: float) -> None:
-        total = self.state[table]["sum"]
+
+class RowWiseAdagrad(Rule):
+    """Adagrad with one accumulator a row, on sparse gradients: of weights `[rows, width]`."""
+
+    def fresh(self, weight: nn.Parameter) -> dict[str, Tensor]:
+        """A float a row."""
+        return {"sum": torch.zeros(len(weight), dtype=torch.float32, device=weight.device)}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the rows that have a gradient."""
+        for table, state in zip(self.weights, self.state, strict=True):
+            if table.grad is not None:
+                self._move(table, *_summed(table.grad, table), state["sum"])
+
+    def _move(self, table: nn.Parameter, rows: Tensor, values: Tensor, total: Tensor) -> None:
         total.index_add_(0, rows, values.square().mean(dim=1))
-        scale = total[rows].sqrt_().add_(EPSILON).reciprocal_().mul_(-rate)
+        scale = total[rows].sqrt_().add_(EPSILON).reciprocal_().mul_(-self.lr)
         table.index_add_(0, rows, values * scale.unsqueeze(1))
 
 
@@ -66,7 +116,7 @@ class Optimiser:
         parameters = list(model.parameters())
         big = [parameter for parameter in parameters if id(parameter) in tables]
         rest = [parameter for parameter in parameters if id(parameter) not in tables]
-        self._rules: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=learning_rate, fused=True)]
+        self._rules: list[Rule] = [Adam(rest, lr=learning_rate)]
         if big:
             self._rules.append(RowWiseAdagrad(big, lr=learning_rate * ROW_RATE if row_rate is None else row_rate))
 
@@ -85,15 +135,12 @@ class Optimiser:
         return {
             f"{number}.{index}.{name}": value
             for number, rule in enumerate(self._rules)
-            for index, state in rule.state_dict()["state"].items()
+            for index, state in enumerate(rule.state)
             for name, value in state.items()
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Remember what another's `tensors` gave, of the same model."""
-        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._rules]
         for key, value in tensors.items():
             number, index, name = key.split(".")
-            states[int(number)].setdefault(int(index), {})[name] = value
-        for rule, state in zip(self._rules, states, strict=True):
-            rule.load_state_dict({**rule.state_dict(), "state": state})
+            self._rules[int(number)].state[int(index)][name].copy_(value)

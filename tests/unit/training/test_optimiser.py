@@ -8,7 +8,7 @@ from torch import nn
 
 from watchnext.models.attention import NewestAsks
 from watchnext.models.layers import SPARSE_ROWS, embedding, gathered, pool
-from watchnext.training.optimiser import ROW_RATE, Optimiser, RowWiseAdagrad
+from watchnext.training.optimiser import ROW_RATE, Adam, Optimiser, RowWiseAdagrad
 
 WIDTH = 3
 
@@ -115,6 +115,23 @@ def test_training_a_big_table_follows_a_dense_loop_of_the_formula(pooling):
         oracle -= 0.3 * whole / np.sqrt(np.maximum(sums, 1e-12))[:, None].astype(np.float32)
     np.testing.assert_allclose(table.weight.detach(), oracle, rtol=1e-4, atol=1e-6)
     assert table.weight[0].tolist() == [0.0] * WIDTH
+
+
+def test_dense_weights_move_as_by_torchs_optimiser_to_the_bit():
+    torch.manual_seed(7)
+    ours, theirs = nn.Linear(4, 3), nn.Linear(4, 3)
+    theirs.load_state_dict(ours.state_dict())
+    rule, oracle = Adam(ours.parameters(), lr=0.01), torch.optim.Adam(theirs.parameters(), lr=0.01, fused=True)
+    for step in range(10):
+        batch = torch.randn(5, 4)
+        for layer, optimiser in ((ours, rule), (theirs, oracle)):
+            optimiser.zero_grad()
+            layer(batch).square().mean().backward()
+            if step % 3 == 2:
+                layer.bias.grad = None  # a weight without a gradient stays, and its steps are not counted
+            optimiser.step()
+    assert torch.equal(ours.weight, theirs.weight)
+    assert torch.equal(ours.bias, theirs.bias)
 
 
 class Model(nn.Module):
