@@ -36,9 +36,9 @@ from watchnext.training.examples import build_examples
 from watchnext.training.loader import Streamed
 from watchnext.training.loop import seed_torch
 from watchnext.training.negatives import Negatives
+from watchnext.training.sizes import sizes_of
 from watchnext.training.snapshot import freeze
 from watchnext.training.towers import WithNegatives, tower_inputs, tower_loss, train_towers
-from watchnext.training.vocabularies import sizes_of
 
 USERS, VIDEOS, DAYS = 150, 200, 12
 ROUNDS, TRIES = 3, 3

@@ -28,8 +28,8 @@ from watchnext.settings import Settings, Training
 from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.examples import build_examples
 from watchnext.training.lines import LineFile
+from watchnext.training.sizes import sizes_of
 from watchnext.training.snapshot import freeze
-from watchnext.training.vocabularies import sizes_of
 
 EXAMPLES: Final = "examples"
 PROFILE: Final = "small"

@@ -18,13 +18,14 @@ from watchnext.features.state import RequestContext
 from watchnext.generation import publish as publish_module
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
+from watchnext.generation.collection import load_index, verify_index
 from watchnext.generation.follow import Follower
 from watchnext.generation.lock import Lock, publishing
 from watchnext.generation.manifest import Replica, Target
 from watchnext.generation.publish import publish, rollback
 from watchnext.generation.refresh import refresh_index
 from watchnext.generation.store import GenerationStore
-from watchnext.generation.verify import load_index, verify_index, verify_probes
+from watchnext.generation.verify import verify_probes
 from watchnext.index.milvus import VideoIndex
 from watchnext.models.scorer import Scorer
 from watchnext.settings import Generations, Milvus, Settings

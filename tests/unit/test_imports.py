@@ -24,6 +24,7 @@ print(*sorted(sys.modules))
     ("module", "unused"),
     [
         ("watchnext.training.examples", {"torch", "pymilvus"}),  # it trains nothing and publishes nothing
+        ("watchnext.training.build", {"pymilvus", "pandas", "tensorboard"}),  # it trains nothing and fills no index
         ("watchnext.training.publish", {"scipy", "tensorboard"}),  # it reads no examples and trains nothing
     ],
 )

@@ -16,10 +16,11 @@ import structlog
 
 from watchnext.contracts.names import collection_name
 from watchnext.errors import GenerationError, VectorIndexError
+from watchnext.generation.collection import load_index, verify_index
 from watchnext.generation.lock import check_held, publishing
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.store import GenerationStore
-from watchnext.generation.verify import load_index, verify_index, verify_probes
+from watchnext.generation.verify import verify_probes
 from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Settings
 

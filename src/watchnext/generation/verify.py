@@ -1,4 +1,4 @@
-"""Does a loaded generation answer as it did when it was built, and does Milvus answer as exact search does?
+"""Does a loaded generation answer as it did when it was built?
 
 The probe users are feature rows that travel with the bundle. Their expected top videos were found by exact search at
 building time, and scored by the ranker; a bundle whose models, quantiles, vocabularies or feature code have changed
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from watchnext.contracts.names import Source
@@ -20,18 +19,12 @@ from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.bundle import Bundle, Probe, ProbeUser
 from watchnext.generation.vectors import encoded_users, user_vectors
-from watchnext.index.exact import exact_top_k, recall
-from watchnext.index.milvus import VideoIndex
+from watchnext.index.exact import exact_top_k
 from watchnext.models.ranker import Ranker
 from watchnext.models.scorer import Scorer
 from watchnext.models.towers import TwoTower
 
-log = structlog.get_logger()
-
 PROBE_TOP: Final = 10
-RECALL_AT: Final = 100
-SAMPLE: Final = 100  # stored vectors that are compared before a collection is taken as written
-MIN_RECALL: Final = 0.95
 TIE: Final = 1e-4  # relative: scores as near as this may swap places, since machines sum in different orders
 SECONDS_TOLERANCE: Final = 1e-4  # relative, for the same reason
 
@@ -86,47 +79,6 @@ def verify_probes(bundle: Bundle) -> None:
                     f"{found:.6g} s; it was {wanted:.6g} s when the generation was built: the feature or model code "
                     "changed under the generation; retrain with `watchnext pipeline run`"
                 )
-
-
-def load_index(bundle: Bundle, index: VideoIndex) -> None:
-    """Write the bundle's vectors into its collection, unless just these are there already.
-
-    Raises:
-        VectorIndexError: Milvus is down.
-    """
-    rows = np.arange(1, len(bundle.vectors), dtype=np.int32)
-    sample = rows[:: max(1, len(rows) // SAMPLE)]
-    if index.count(bundle.collection) == len(rows):
-        if np.array_equal(index.vectors(bundle.collection, sample), bundle.vectors[sample]):
-            return
-        log.warning("generation.collection_replaced", collection=bundle.collection)
-    index.create(bundle.collection, rows, bundle.vectors[1:])
-
-
-def verify_index(bundle: Bundle, index: VideoIndex) -> float:
-    """Recall of the probe users' nearest videos in Milvus against exact search, which is `MIN_RECALL` at least.
-
-    Raises:
-        GenerationError: too few rows, or too little recall.
-        VectorIndexError: Milvus is down, or has no collection of this generation and overlay.
-    """
-    count = index.count(bundle.collection)
-    if count != bundle.manifest.videos:
-        raise GenerationError(
-            f"collection {bundle.collection} has {count} rows; {bundle.manifest.target} has {bundle.manifest.videos} "
-            "videos: publish it again"
-        )
-    users = user_vectors(bundle.tower, bundle.videos, encoded_users(bundle.vocabularies, bundle.probes))
-    top = max(1, min(RECALL_AT, bundle.manifest.videos // 2))
-    found, _ = index.search(bundle.collection, users, top)
-    expected, _ = exact_top_k(bundle.vectors, users, top)
-    share = recall(found, expected)
-    if share < MIN_RECALL:
-        raise GenerationError(
-            f"collection {bundle.collection} finds {share:.3f} of the true top {top}; wanted {MIN_RECALL} at least: "
-            "publish again, and if that does not mend it widen the search (HNSW and MIN_EF in watchnext.index.milvus)"
-        )
-    return share
 
 
 def _scorer(ranker: Ranker, quantiles: QuantileNormalizer, videos: VideoTable) -> Scorer:

@@ -5,10 +5,10 @@ They read the generation store alone: nothing that reads examples or trains is i
 
 import structlog
 
+from watchnext.generation.collection import load_index as load_vectors
+from watchnext.generation.collection import verify_index
 from watchnext.generation.publish import publish as go_live
 from watchnext.generation.store import GenerationStore
-from watchnext.generation.verify import load_index as load_vectors
-from watchnext.generation.verify import verify_index
 from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Settings
 

@@ -36,7 +36,7 @@ from watchnext.training.example_set import ExampleSet, RankerExamples
 from watchnext.training.lines import LineFile
 from watchnext.training.loader import Streamed
 from watchnext.training.loop import Plan, fit, seed_torch
-from watchnext.training.vocabularies import sizes_of
+from watchnext.training.sizes import sizes_of
 from watchnext.training.warm_start import start_of_ids
 
 QUANTILES_OF: Final = 500_000  # impressions that the quantiles are fitted on, however many there are

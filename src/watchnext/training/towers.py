@@ -27,7 +27,7 @@ from watchnext.training.loader import Streamed
 from watchnext.training.loop import Batches, Plan, fit, seed_torch
 from watchnext.training.negatives import Negatives
 from watchnext.training.optimiser import Optimiser
-from watchnext.training.vocabularies import sizes_of
+from watchnext.training.sizes import sizes_of
 from watchnext.training.warm_start import start_of_ids
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from watchnext.features.tokens import tokenize
-from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
-from watchnext.models.config import ProfileConfig, Sizes
+from watchnext.models.config import ProfileConfig
 
 
 @dataclass(frozen=True)
@@ -67,22 +66,6 @@ def fit_words(
         vocabularies,
         embedded=Vocabulary.fit({video: n for video, n in watched.items() if video in known}, config.top_videos),
         ranked=Vocabulary.fit({video: clicks[video] for video in met & known}, config.top_videos),
-    )
-
-
-def sizes_of(vocabularies: Vocabularies, videos: VideoTable) -> Sizes:
-    """Rows of every embedding."""
-    return Sizes(
-        videos=int(videos.embedding.max()) + 1,
-        ranking_videos=int(videos.ranking_embedding.max()) + 1,
-        channels=vocabularies.channels.size,
-        topics=vocabularies.topics.size,
-        languages=vocabularies.languages.size,
-        countries=vocabularies.countries.size,
-        devices=vocabularies.devices.size,
-        genders=vocabularies.genders.size,
-        surfaces=vocabularies.surfaces.size,
-        search_tokens=vocabularies.search_tokens.size,
     )
 
 
