@@ -78,7 +78,7 @@ class Cluster:
 
 
 def connect() -> Cluster:
-    """The cluster to test on; the kit's is started where it is not up.
+    """The cluster to test on; the kit's is up after `start`.
 
     Raises:
         PrerequisiteError: there is neither.
@@ -97,12 +97,18 @@ def connect() -> Cluster:
             f"no cluster: KUBECONFIG is not set and {kit} is not there. Set KUBECONFIG to a cluster with KServe 0.20 "
             f"and {LOAD} to the command that loads an image archive into it"
         )
-    build_kit()
-    for verb in (("up", "2"), ("kserve",)):
-        subprocess.run([str(kit), *verb], check=True, timeout=600)
     home = _home()
     containerd = ("ctr", "-a", str(home / "run" / "containerd.sock"), "-n", "k8s.io", "images", "import")
     return Cluster((str(kit), "in"), (str(kit), "in", *containerd), shares_files=True)
+
+
+def start(cluster: Cluster) -> Cluster:
+    """The cluster, up: the kit's is started where it is not, one of KUBECONFIG is up already."""
+    if cluster.prefix:
+        build_kit()
+        for verb in (("up", "2"), ("kserve",)):
+            subprocess.run([str(_kit()), *verb], check=True, timeout=600)
+    return cluster
 
 
 def build_kit() -> None:

@@ -1,4 +1,4 @@
-"""Runs in a pod: asks a gateway at a steady rate until told to stop, and prints what came of each request as JSON.
+"""Runs in a pod: asks a gateway at a steady rate until told to stop, and prints a line of JSON for each answer.
 
     python3.11 - URL PER_SECOND STOP_FILE
 
@@ -14,11 +14,10 @@ from pathlib import Path
 import httpx
 
 URL, PER_SECOND, STOP = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])
-results = []
 
 
 async def ask(client: httpx.AsyncClient, number: int) -> None:
-    """One request, noted."""
+    """One request, told of."""
     began, error, status, answer = time.time(), "", 0, {}
     for _ in range(2):
         try:
@@ -28,17 +27,16 @@ async def ask(client: httpx.AsyncClient, number: int) -> None:
             break
         except httpx.TransportError as failure:
             error = repr(failure)
-    results.append(
-        {
-            "at": began,
-            "seconds": time.time() - began,
-            "status": status,
-            "error": error,
-            "generation": answer.get("generation", ""),
-            "degraded": answer.get("degraded", []),
-            "items": len(answer.get("items", [])),
-        }
-    )
+    result = {
+        "at": began,
+        "seconds": time.time() - began,
+        "status": status,
+        "error": error,
+        "generation": answer.get("generation", ""),
+        "degraded": answer.get("degraded", []),
+        "items": len(answer.get("items", [])),
+    }
+    print(json.dumps(result), flush=True)
 
 
 async def main() -> None:
@@ -55,4 +53,3 @@ async def main() -> None:
 
 
 asyncio.run(main())
-print(json.dumps(results))

@@ -3,10 +3,11 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 import yaml
@@ -19,6 +20,7 @@ TAG: Final = "test"
 NAME: Final = "watchnext"
 NAMESPACE: Final = "rec"
 CLIENTS: Final = "clients"
+OURS: Final = f"app.kubernetes.io/instance={NAME}"
 PACKAGES: Final = "/opt/watchnext/site-packages"
 RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
@@ -30,9 +32,22 @@ RESTRICTED: Final = {
 
 @dataclass
 class Load:
-    """What came of the requests that were sent while a block ran."""
+    """What came of the requests that were sent while a block runs, each noted once it is answered."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Note what `load.py` prints, until it ends."""
+        for line in lines:
+            self.results.append(json.loads(line))
+
+    def since(self, earlier: int) -> "Load":
+        """Without the first `earlier` results."""
+        return Load(self.results[earlier:])
+
+    def names(self, generation: str, last: int = 20) -> bool:
+        """Whether the last answers are all of one generation."""
+        return [result["generation"] for result in self.results[-last:]] == [generation] * last
 
     @property
     def failed(self) -> list[dict[str, Any]]:
@@ -45,11 +60,6 @@ class Load:
         names = [result["generation"] for result in sorted(self.results, key=lambda result: result["at"])]
         return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
 
-    @property
-    def degraded(self) -> set[str]:
-        """All that answers had to do without."""
-        return {part for result in self.results for part in result["degraded"]}
-
 
 @dataclass(frozen=True)
 class Release:
@@ -57,8 +67,8 @@ class Release:
 
     cluster: Cluster
 
-    def values(self, tag: str) -> Path:
-        """The values of a test: our images, and where the packages are."""
+    def values(self, tag: str, **more: Any) -> Path:
+        """The values of a test: our images, where the packages are, and `more`."""
         values: dict[str, Any] = {
             "image": {"repository": REPOSITORY, "tag": tag, "pullPolicy": "Never"},
             "kafka": {"image": f"{REPOSITORY}/kafka:{TAG}"},
@@ -74,25 +84,26 @@ class Release:
             values["extraVolumeMounts"] = [{"name": "packages", "mountPath": PACKAGES, "readOnly": True}]
         path = ROOT / ".watchnext-cluster" / f"values-{tag}.yaml"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(yaml.safe_dump(values))
+        path.write_text(yaml.safe_dump(values | more))
         return path
 
-    def install(self, chart: Path, tag: str, verb: str = "install") -> str:
-        """`helm install` (or `upgrade`) of a chart with values-small.yaml; what it printed."""
-        files = ("-f", str(chart / "values-small.yaml"), "-f", str(self.values(tag)))
+    def install(self, chart: Path, tag: str, verb: str = "install", **more: Any) -> str:
+        """`helm install` (or `upgrade`) of a chart with values-small.yaml and `more` values; what it printed."""
+        files = ("-f", str(chart / "values-small.yaml"), "-f", str(self.values(tag, **more)))
         return self.cluster.helm(verb, NAME, str(chart), "-n", NAMESPACE, *files, "--timeout", "10m")
 
     def wait_until_ready(self, seconds: int = 600) -> None:
-        """Until each Deployment, StatefulSet and InferenceService is."""
-        timeout = f"--timeout={seconds}s"
-        for kind in ("statefulset", "deployment"):
-            for item in self.cluster.list(kind, "-n", NAMESPACE):
-                self.cluster.kubectl(
-                    "-n", NAMESPACE, "rollout", "status", f"{kind}/{item['metadata']['name']}", timeout, timeout=seconds
-                )
-        self.cluster.kubectl(
-            "-n", NAMESPACE, "wait", "--for=condition=Ready", "inferenceservice", "--all", timeout, timeout=seconds
-        )
+        """Until each Deployment, StatefulSet and InferenceService is, with no pod of an earlier one."""
+
+        def late() -> list[str]:
+            items = self.cluster.list("deployment,statefulset,inferenceservice", "-n", NAMESPACE)
+            services = [item for item in items if item["kind"] == "InferenceService"]
+            sets = [item for item in items if item["kind"] != "InferenceService"]
+            return [one["metadata"]["name"] for one in services if not _is_ready(one, sets)] + [
+                one["metadata"]["name"] for one in sets if not _is_rolled_out(one)
+            ]
+
+        until(lambda: not late(), seconds, "all are ready")
 
     def wait_for_job(self, name: str, seconds: float = 600) -> None:
         """Until a Job is complete; one that failed ends the wait with its log."""
@@ -105,6 +116,16 @@ class Release:
             return "Complete" in ended
 
         until(done, seconds, f"Job {name} is complete")
+
+    def pods(self, component: str) -> list[str]:
+        """The pods of a component that are ready and not about to go."""
+        selector = f"{OURS},app.kubernetes.io/component={component}"
+        return [
+            pod["metadata"]["name"]
+            for pod in self.cluster.list("pod", "-n", NAMESPACE, "-l", selector)
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+        ]
 
     def exec(self, *command: str, of: str = f"deploy/{NAME}-gateway") -> str:
         """Standard output of a command in a pod of the release."""
@@ -131,43 +152,33 @@ class Release:
         answer: dict[str, Any] = json.loads(self.python(script, f"http://{service}.{NAMESPACE}{path}", body))
         return answer
 
-    def live(self) -> str:
-        """The live generation."""
+    def generation(self, state: str) -> str:
+        """The generation that is `live` or `previous`."""
         listed = json.loads(self.exec("watchnext", "generation", "list", "--json"))
-        (live,) = [row["generation"] for row in listed if row["state"] == "live"]
-        return str(live)
+        (found,) = [row["generation"] for row in listed if row["state"] == state]
+        return str(found)
 
     @contextmanager
     def load(self, per_second: float = 5) -> Iterator[Load]:
-        """Requests to the gateway while the block runs."""
+        """Requests to the gateway from before the block begins until it ends."""
         stop, load = f"/tmp/stop-{uuid.uuid4().hex[:8]}", Load()
         url = f"http://{NAME}-gateway.{NAMESPACE}/v1/recommendations"
-        command = (
-            "kubectl",
-            "-n",
-            CLIENTS,
-            "exec",
-            "-i",
-            "client",
-            "--",
-            "python3.11",
-            "-",
-            url,
-            str(per_second),
-            stop,
-        )
-        process = self.cluster.start(*command)
+        command = ("kubectl", "-n", CLIENTS, "exec", "-i", "client", "--", "python3.11", "-")
+        process = self.cluster.start(*command, url, str(per_second), stop)
         assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdin.write(Path(__file__).with_name("load.py").read_text())
         process.stdin.close()
-        process.stdin = None
+        reader = Thread(target=load.read, args=(process.stdout,), daemon=True)
+        reader.start()
         try:
+            until(lambda: load.results != [] or process.poll() is not None, 60, "a first answer")
             yield load
         finally:
-            self.client("python3.11", "-c", f"open({stop!r}, 'w')")
-            printed, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
-        load.results = json.loads(printed)
+            self.client("touch", stop)
+            reader.join(timeout=60)
+        assert process.wait(timeout=60) == 0, process.stderr.read()
 
     def make_client(self, tag: str) -> None:
         """The client pod, and what the release finds in its namespace."""
@@ -218,6 +229,35 @@ class Release:
             }
         )
         self.cluster.kubectl("-n", CLIENTS, "wait", "--for=condition=Ready", "pod/client", "--timeout=180s")
+
+
+def _is_rolled_out(item: dict[str, Any]) -> bool:
+    status = item.get("status", {})
+    counts = ("replicas", "updatedReplicas", "availableReplicas")
+    return status.get("observedGeneration") == item["metadata"]["generation"] and all(
+        status.get(count, 0) == item["spec"]["replicas"] for count in counts
+    )
+
+
+def _is_ready(service: dict[str, Any], deployments: list[dict[str, Any]]) -> bool:
+    """Whether KServe says so, and not still of what stood here before an upgrade: its Deployments are the service's."""
+    metadata = service["metadata"]
+    made = [
+        one["spec"]["template"]
+        for one in deployments
+        if one["metadata"]["labels"].get("serving.kserve.io/inferenceservice") == metadata["name"]
+    ]
+    sums = {key: value for key, value in metadata["annotations"].items() if key.startswith("checksum/")}
+    images = {one["image"] for template in made for one in template["spec"]["containers"]}
+    wanted = {one["image"] for part in service["spec"].values() for one in part.get("containers", ())}
+    return (
+        any(
+            one["type"] == "Ready" and one["status"] == "True"
+            for one in service.get("status", {}).get("conditions", ())
+        )
+        and all(sums.items() <= template["metadata"]["annotations"].items() for template in made)
+        and wanted <= images
+    )
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

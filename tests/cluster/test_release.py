@@ -1,18 +1,11 @@
-"""The chart on a real cluster, from the first answer to the last object. The tests go on from one another, in order."""
+"""The chart on a real cluster, from the first answer on. The tests, and those of test_release_*.py, go on in order."""
 
 import json
-import time
-from pathlib import Path
-
-import pytest
 
 from tests.chart.binaries import pod_security_violations
-from tests.cluster.cluster import CommandError
-from tests.cluster.conftest import CHART
-from tests.cluster.release import CLIENTS, NAME, NAMESPACE, TAG, Release, until
+from tests.cluster.release import NAME, NAMESPACE, OURS, Release, until
 
 USER = "user-7"
-OURS = f"app.kubernetes.io/instance={NAME}"
 SEND_WATCHES = """
 import sys, time
 from watchnext.contracts.events import WatchEvent
@@ -34,7 +27,7 @@ def test_every_capability_passes_its_helm_test(release: Release) -> None:
 
 
 def test_a_client_outside_is_answered_by_graph_gateway_and_grpc(release: Release) -> None:
-    live = release.live()
+    live = release.generation("live")
     by_graph = release.ask(f"{NAME}-graph", "/", user_id=USER, k=5)
     by_rest = release.ask(f"{NAME}-gateway", "/v1/recommendations", user_id=USER, k=5)
     told = release.client(
@@ -72,69 +65,20 @@ def test_new_events_change_the_next_answer(release: Release) -> None:
 
 
 def test_a_generation_goes_live_and_back_under_load(release: Release) -> None:
-    first = release.live()
+    first = release.generation("live")
     with release.load() as load:
         release.cluster.kubectl("-n", NAMESPACE, "create", "job", f"--from=cronjob/{NAME}-train", "second")
         release.wait_for_job("second")
-        second = release.live()
-        time.sleep(10)
+        second = release.generation("live")
+        until(lambda: load.names(second), 60, "answers are of the second generation")
         release.exec("watchnext", "generation", "rollback")
-        time.sleep(15)
+        until(lambda: load.names(first), 60, "answers are of the first generation again")
     assert second != first
-    assert release.live() == first
+    assert release.generation("live") == first
     assert load.failed == []
     assert load.generations == [first, second, first]
-
-
-@pytest.mark.parametrize(
-    "component",
-    ["gateway", "graph", "retrieval", "ranking", "ranker", "materializer", "milvus", "valkey", "kafka"],
-)
-def test_answers_go_on_when_a_pod_is_deleted(release: Release, component: str) -> None:
-    selector = f"{OURS},app.kubernetes.io/component={component}"
-    pod = release.cluster.list("pod", "-n", NAMESPACE, "-l", selector, "--field-selector=status.phase=Running")[0]
-    with release.load() as load:
-        time.sleep(2)
-        release.cluster.kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"], "--timeout=120s")
-        release.wait_until_ready(180)
-    assert load.failed == []
 
 
 def _videos(release: Release) -> list[str]:
     answer = release.ask(f"{NAME}-gateway", "/v1/recommendations", user_id=USER, k=5)
     return [item["video_id"] for item in answer["items"]]
-
-
-def test_an_upgrade_from_the_release_before_and_its_rollback_lose_no_request(release: Release, previous: Path) -> None:
-    release.install(previous, "previous", verb="upgrade")
-    release.wait_until_ready()
-    revision = _revision(release)
-    with release.load(3) as upgrading:
-        release.install(CHART, TAG, verb="upgrade")
-        release.wait_until_ready()
-    with release.load(3) as rolling_back:
-        release.cluster.helm("rollback", NAME, str(revision), "-n", NAMESPACE, "--timeout", "10m")
-        release.wait_until_ready()
-    assert upgrading.failed == []
-    assert rolling_back.failed == []
-
-
-def _revision(release: Release) -> int:
-    (listed,) = json.loads(release.cluster.helm("list", "-n", NAMESPACE, "-o", "json"))
-    return int(listed["revision"])
-
-
-def test_uninstall_leaves_nothing_of_ours(release: Release) -> None:
-    release.cluster.helm("uninstall", NAME, "-n", NAMESPACE, "--wait", "--timeout", "5m")
-    kinds = release.cluster.kubectl("api-resources", "--namespaced", "--verbs=list,delete", "-o", "name").split()
-    listed = ",".join(kind for kind in kinds if not kind.startswith("events"))
-
-    def left() -> list[str]:
-        told = release.cluster.kubectl("-n", NAMESPACE, "get", listed, "-l", OURS, "-o", "name", "--ignore-not-found")
-        return told.split()
-
-    try:
-        until(lambda: not left(), 120, "all objects of the release are gone")
-    except CommandError as error:
-        raise AssertionError(f"{left()} are left") from error
-    assert release.cluster.list("pod", "-n", CLIENTS) != []

@@ -9,7 +9,7 @@ import yaml
 
 from tests.chart.crds import MODULES, GoModule, module_files
 from tests.cluster.cluster import Cluster
-from tests.cluster.images import archive_of
+from tests.cluster.images import of_program
 from watchnext.local.cache import go_program
 from watchnext.local.downloads import build_go
 
@@ -63,11 +63,7 @@ def install(cluster: Cluster, folder: Path) -> None:
     """Both, ready; `folder` is for what is made on the way."""
     for name, program in build().items():
         controller = CONTROLLERS[name]
-        root = folder / "root"
-        root.mkdir(parents=True)
-        shutil.copy(program, root / "manager")
-        cluster.load_image(archive_of(folder, root, IMAGE.format(name), {"User": "65532:65532"}))
-        shutil.rmtree(root)
+        cluster.load_image(of_program(program, folder, IMAGE.format(name), "manager"))
         values = folder / f"{name}.yaml"
         values.write_text(yaml.safe_dump(controller.values))
         chart = _alone(controller, folder / name)
