@@ -85,3 +85,16 @@ def test_the_policies_let_them_out_to_the_bucket_and_nobody_where_there_is_none(
 
     assert callers(documents) == USERS
     assert callers(render()) == set()
+
+
+def test_a_server_of_the_same_cluster_is_reached_by_its_namespace() -> None:
+    storage, shop = ({"kubernetes.io/metadata.name": name} for name in ("storage", "shop"))
+    rendered = render(
+        generations=BUCKET, **{"networkPolicy.external": [{"namespaceSelector": {"matchLabels": storage}}]}
+    )
+    server = Peer("server", "storage", {"app": "minio"}, namespace_labels=storage)
+    other = Peer("other", "shop", {"app": "minio"}, namespace_labels=shop)
+    found = edges(rendered, [*peers_of(pods_of(rendered)), server, other], (9000,))
+
+    assert {caller for caller, callee, _ in found if callee == "server"} >= USERS
+    assert {caller for caller, callee, _ in found if callee == "other"} & USERS == set()
