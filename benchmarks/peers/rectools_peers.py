@@ -39,7 +39,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 def popular(split: Split, parameters: dict[str, Any], seed: int) -> Iterator[Rows]:
     dataset = _dataset(split)
     model = _popular_model(**parameters).fit(dataset)
-    yield _lists(model, dataset, split, everyone=True)
+    yield _lists(model, dataset, split, split.queries["user"].to_numpy())
 
 
 def item_knn(split: Split, parameters: dict[str, Any], seed: int) -> Iterator[Rows]:
@@ -83,7 +83,7 @@ def sasrec(split: Split, parameters: dict[str, Any], seed: int) -> Iterator[Rows
     model = SASRecModel(**settings, session_max_len=lengths[split.data], epochs=every, recommend_torch_device="cpu")
     for _ in range(epochs // every):
         model.fit_partial(dataset, min_epochs=every, max_epochs=every)
-        yield _lists(model, dataset, split)
+        yield _lists(model, dataset, split, _with_a_known_video(model, dataset))
 
 
 def _dataset(split: Split) -> Dataset:
@@ -101,6 +101,14 @@ def _dataset(split: Split) -> Dataset:
     )
 
 
+def _with_a_known_video(model: SASRecModel, dataset: Dataset) -> Rows:
+    """Users with a video that the model learnt: it leaves out users of one watch, and what only they watched."""
+    rows = dataset.interactions.df
+    learnt = dataset.item_id_map.convert_to_internal(model.data_preparator.get_known_item_ids())
+    users = rows.loc[rows[Columns.Item].isin(learnt), Columns.User].unique()
+    return dataset.user_id_map.convert_to_external(users)
+
+
 def _of_last(dataset: Dataset, last: int) -> Dataset:
     """The same users and videos, with the last watches of each user only (0: all)."""
     if not last:
@@ -114,11 +122,11 @@ def _popular_model(days: int) -> PopularModel:
     return PopularModel("n_users", period=timedelta(days=days) if days else None)
 
 
-def _lists(model: ModelBase, dataset: Dataset, split: Split, *, everyone: bool = False) -> Rows:
-    """What `model` recommends to each query, without what it has seen."""
+def _lists(model: ModelBase, dataset: Dataset, split: Split, knows: Rows | None = None) -> Rows:
+    """What `model` recommends to each query of whom it `knows` (all of `dataset`), without what it has seen."""
     users = split.queries["user"].to_numpy()
     seen = lists_of(split.queries["seen"])
-    known = np.full(len(users), everyone) | np.isin(users, dataset.user_id_map.external_ids)
+    known = np.isin(users, dataset.user_id_map.external_ids if knows is None else knows)
     lists = np.zeros((len(users), DEPTH), np.int32)
     strangers = _popular_model(**STRANGERS).fit(dataset)
     for who, recommender in ((known, model), (~known, strangers)):

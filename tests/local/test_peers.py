@@ -77,6 +77,33 @@ def test_retrieval_peers_rank_what_a_query_has_not_seen(tmp_path: Path, home: Pa
     assert said["chosen"]["value"] == pytest.approx(USERS / (USERS + 2))
 
 
+def test_of_whom_sasrec_learns_nothing_they_get_the_popular(tmp_path: Path, home: Path) -> None:
+    """It learns from users of two watches or more: user 20 has one, of a video that nobody else watched."""
+    watches = [
+        {"user": user, "video": video, "at_ms": video, "derived": False} for user in range(20) for video in (1, 2)
+    ]
+    rows = {
+        "videos": [
+            {"row": row, "video_id": f"v{row}", "channel_id": "c", "topics": [], "seconds": 60.0, "uploaded_ms": 0}
+            for row in (1, 2, 3)
+        ],
+        "interactions": [*watches, {"user": 20, "video": 3, "at_ms": 3, "derived": False}],
+        "queries": [
+            {"user": 0, "history": [1, 2], "seen": [1], "targets": [2]},
+            {"user": 20, "history": [3], "seen": [3], "targets": [1]},
+        ],
+    }
+    tables = {name: pa.Table.from_pylist(of, schema=SCHEMAS[name]) for name, of in rows.items()}
+    folder = tmp_path / "split"
+    write_split(Split("split", "kuairand", "hand", DAY_MS, None, tables), folder)
+    arguments = ["--valid", folder, "--test", folder, "--out", tmp_path, "--peers", "sasrec"]
+    run_peers("benchmarks.peers.retrieval", arguments, home)
+
+    ranked = np.load(tmp_path / "sasrec-seed1.npz")["ranked"]
+    assert ranked[0, :2].tolist() == [2, 0]  # it knows two videos
+    assert sorted(ranked[1, :3].tolist()) == [0, 1, 2]
+
+
 def impressions(folder: Path, *, past: int, scrambled: bool = False) -> Path:
     """Long views follow the first feature and the video; the labels of what is held out can be scrambled."""
     draw = np.random.default_rng(5)
