@@ -38,7 +38,7 @@ class Kafka(Section):
     partitions: int = Field(4, ge=1, description="of every topic of ours; all input topics share it")
     group: str = "watchnext-materializer"
     session_timeout_ms: int = Field(10_000, ge=1_000)
-    batch_events: int = Field(2_000, ge=1, description="events folded and written together")
+    batch_events: int = Field(5_000, ge=1, description="events folded and written together")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str = ""
     sasl_username: str = ""

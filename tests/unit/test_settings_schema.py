@@ -128,7 +128,7 @@ def test_descriptions_and_defaults_are_kept() -> None:
 
     assert kafka["description"] == "The broker and our consumer groups."
     assert kafka["properties"]["batch_events"] == {
-        "default": 2000,
+        "default": 5000,
         "description": "events folded and written together",
         "minimum": 1,
         "type": "integer",
