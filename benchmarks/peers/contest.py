@@ -70,16 +70,18 @@ def compete(
     """
     files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
     record = Record.of(out, name, packages, task.measure, [files, grid, seeds, *depends_on])
+    untried = [parameters for parameters in grid if not record.has_tried(parameters)]
+    unanswered = [seed for seed in seeds if seed not in record.seconds]
+    if not (untried or unanswered):
+        return
     known, asked = read_split(valid), read_split(test)
-    for parameters in grid:
-        if not record.has_tried(parameters):
-            record.trials += tried(
-                parameters, answers(known, parameters, SEEDS[0]), lambda answer: task.value(known, answer)
-            )
-            record.write()
-    for seed in seeds:
-        if seed not in record.seconds:
-            answer, record.seconds[seed] = answer_like(best_of(record.trials), partial(answers, asked, seed=seed))
-            arrays = {task.array: answer}
-            np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
-            record.write()
+    for parameters in untried:
+        record.trials += tried(
+            parameters, answers(known, parameters, SEEDS[0]), lambda answer: task.value(known, answer)
+        )
+        record.write()
+    for seed in unanswered:
+        answer, record.seconds[seed] = answer_like(best_of(record.trials), partial(answers, asked, seed=seed))
+        arrays = {task.array: answer}
+        np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
+        record.write()

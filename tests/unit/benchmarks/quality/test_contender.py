@@ -55,8 +55,9 @@ def test_parameters_are_chosen_on_the_validation_and_nothing_is_done_twice(tmp_p
     for name, target in (("valid", 4), ("test", 5)):
         write_split(split_of(name, target), tmp_path / name)
     contender = Contender("hand", answer, grid(second=[5, 4]), "recall", seeds=(1, 2))
-    for _ in range(2):
-        contender.run(tmp_path / "valid", tmp_path / "test", tmp_path)
+    contender.run(tmp_path / "valid", tmp_path / "test", tmp_path)
+    (tmp_path / "valid" / "interactions.parquet").unlink()  # not even read again
+    contender.run(tmp_path / "valid", tmp_path / "test", tmp_path)
 
     assert asked == ["valid", "valid", "test", "test"]
     record = json.loads((tmp_path / "hand.json").read_text())
