@@ -10,7 +10,6 @@ it of one to three minutes; a burst begins at its real time, keeps its order, an
 """
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -184,7 +183,6 @@ def unclicked_films(watches: pd.DataFrame) -> list[str]:
     return others
 
 
-@cache
 def clip_seconds(video_id: str) -> float:
     """Length of the clip that stands for a film, 60 to 180 whole seconds."""
     return float(60 + int(121 * fraction_of("film length", video_id)))

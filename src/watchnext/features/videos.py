@@ -47,7 +47,7 @@ class CandidateVideos:
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos))
 # Of a `VideoDelta`; hourly in a `VideoCounters`.
 COUNTED = ("impressions", "clicks", "completions", "watches", "watch_ms")
-COUNTERS = (*COUNTED[:-1], "watch_seconds")  # what `decayed_totals` makes of them
+COUNTERS = (*COUNTED[:-1], "watch_seconds")  # what `decayed` makes of them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from watchnext.errors import EventError, ServerError
 from watchnext.settings import Settings
 from watchnext.stream.client import connection
 
+RARELY: Final = (20_000, 20, 20)  # garbage collector's thresholds, where much is held that makes no cycles
 _BATCH_BYTES: Final = 256 * 1024
 _LINGER_MS: Final = 20
 _FLUSH_S: Final = 60.0
@@ -35,7 +36,7 @@ Delivered = Callable[[Exception | None], None]  # hears of one message, on the c
 def _rare_collections() -> Iterator[None]:
     """Fewer garbage collections inside: each looks through the futures of all messages that await their flush."""
     before = gc.get_threshold()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(*RARELY)
     try:
         yield
     finally:

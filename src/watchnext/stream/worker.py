@@ -25,7 +25,7 @@ from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import EventArchive
 from watchnext.stream.catalogue import CatalogueFollower
 from watchnext.stream.member import Member
-from watchnext.stream.producer import EventProducer
+from watchnext.stream.producer import RARELY, EventProducer
 from watchnext.stream.topics import ensure_topics
 
 _BACK_OFF_S: Final = 1.0
@@ -95,7 +95,7 @@ def run(settings: Settings, name: str) -> None:
             )
             gc.collect()
             gc.freeze()  # rows are long lists without cycles; looking through them at the default rate costs a quarter
-            gc.set_threshold(20_000, 20, 20)
+            gc.set_threshold(*RARELY)
             member.run()
 
 
