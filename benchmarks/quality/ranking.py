@@ -28,7 +28,7 @@ from watchnext.training.ranker import load_ranker, ranker_inputs, train_ranker
 
 RANKER: Final = "ranker"
 UNWEIGHTED: Final = "ranker-unweighted"
-GRID: Final = grid(epochs=[2, 3, 5, 8], learning_rate=[0.001, 0.002], id_rate=[0.0005, 0.005])
+GRID: Final = grid(epochs=[2, 3, 5, 8], learning_rate=[0.001, 0.002], id_rate=[0.02, 0.2])
 
 
 def both_heads(split: Split, scores: Answer) -> float:

@@ -88,7 +88,7 @@ class ProfileConfig:
     negatives: int  # sampled a batch, the same for all its examples
     cap_per_user: int  # examples of a user
     learning_rate: float  # of the ranker's layers
-    id_rate: float  # of the ranker's big embeddings
+    id_rate: float  # of the ranker's big embeddings, of rows with many impressions (`training.optimiser`)
     dropout: float  # of the ranker
     tower_learning_rate: float  # of the towers' layers
     tower_id_rate: float  # of the towers' big embeddings; both start at what is known of them (`training.warm_start`)
@@ -147,7 +147,7 @@ PROFILES = {
         negatives=1_000,
         cap_per_user=40,
         learning_rate=0.002,
-        id_rate=0.005,
+        id_rate=0.2,
         dropout=0.4,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,
@@ -165,7 +165,7 @@ PROFILES = {
         negatives=5_000,
         cap_per_user=100,
         learning_rate=0.001,
-        id_rate=0.02,
+        id_rate=0.2,
         dropout=0.4,
         tower_learning_rate=0.001,
         tower_id_rate=0.005,

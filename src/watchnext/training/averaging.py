@@ -8,9 +8,10 @@ embeddings keep their last weights: a step moves few of their rows, and an avera
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from watchnext.training.optimiser import Optimiser
@@ -23,8 +24,14 @@ _STEPS: Final = "mean_steps"
 class Averaging(Optimiser):
     """An `Optimiser` that follows its model's dense weights by their mean."""
 
-    def __init__(self, model: nn.Module, learning_rate: float, row_rate: float | None = None) -> None:
-        super().__init__(model, learning_rate, row_rate)
+    def __init__(
+        self,
+        model: nn.Module,
+        learning_rate: float,
+        row_rate: float | None = None,
+        examples: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        super().__init__(model, learning_rate, row_rate, examples)
         big = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding) and part.sparse}
         self._weights = {name: weight for name, weight in model.named_parameters() if id(weight) not in big}
         self._mean = {name: weight.detach().clone() for name, weight in self._weights.items()}

@@ -85,10 +85,10 @@ class LineFile(Generic[Kind]):
         return _arrays(pq.read_table(self.path, columns=[name]))[name]
 
     def counts(self, name: str, size: int) -> NDArray[np.int64]:
-        """How often each number below `size` is in a column of row numbers, `[size]`."""
+        """How often each number below `size` is in a column of row numbers or of bags of them, `[size]`."""
         counts = np.zeros(size, np.int64)
         for part in self.scan(name):
-            counts += np.bincount(part[name], minlength=size)
+            counts += np.bincount(part[name].ravel(), minlength=size)
         return counts
 
     def scan(self, *names: str, order: Iterable[int] | None = None) -> Iterator[Arrays]:

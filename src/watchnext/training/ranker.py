@@ -1,7 +1,8 @@
 """Stage 4: the ranker. Weighted logistic regression on labelled impressions, and a long-view head (paper, section 4).
 
 The quantiles are fitted on the training part first; the ranker reads nothing that is not through them. Its video ids
-start at who met what, and what is kept is the mean of the last steps' weights (docs/adr/0037).
+start at who met what, and move the faster the more impressions show them (docs/adr/0037, 0039). What is kept is the
+mean of the last steps' weights.
 
     <folder>/weights.safetensors  quantiles.safetensors  config.json  curve.json  tensorboard/
 """
@@ -24,7 +25,7 @@ from watchnext.features.batches import Batch, ranker_batch
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.videos import VideoTable
-from watchnext.models.config import ProfileConfig, RankerConfig, Weighting, profile_config
+from watchnext.models.config import ProfileConfig, RankerConfig, Sizes, Weighting, profile_config
 from watchnext.models.layers import Amend, as_tensors
 from watchnext.models.losses import weighted_logistic
 from watchnext.models.ranker import Ranker
@@ -90,7 +91,7 @@ def train_ranker(
         data.ranker, config.batch, seed, lambda examples: labelled(examples, data.videos, quantiles), share
     )
     loss_of = RankerLoss(ranker, config.ranking_weight, scale=1 + mean_seconds)
-    optimiser = Averaging(ranker, config.learning_rate, config.id_rate)
+    optimiser = Averaging(ranker, config.learning_rate, config.id_rate, _impressions_of_rows(data, ranker.config.sizes))
     depends_on = [config.to_json(), asdict(data.meta)]
     checkpoints = Checkpoints(settings, "ranker", ranker, optimiser, depends_on, share=share)
     course = fit(plan, ranker, lambda batch: loss_of(amend(batch)), batches, optimiser, checkpoints)
@@ -108,6 +109,18 @@ def _means(past: LineFile[RankerExamples]) -> tuple[float, float]:
         sums += [part["seconds"].sum(dtype=np.float64), part["completed"].sum()]
     seconds, completed = (sums / max(len(past), 1)).tolist()
     return seconds, completed
+
+
+def _impressions_of_rows(data: ExampleSet, sizes: Sizes) -> dict[str, NDArray[Any]]:
+    """How many impressions show each row of the ranker's embeddings that may be big, `[rows]`, by their names in it."""
+    videos, shown = data.videos, data.ranker.counts("row", size=len(data.videos))
+    by_topic = np.repeat(shown, videos.topics.shape[1])
+    return {
+        "video_embedding": np.bincount(videos.ranking_embedding, shown, minlength=sizes.ranking_videos),
+        "channel_embedding": np.bincount(videos.channel, shown, minlength=sizes.channels),
+        "topic_embedding": np.bincount(videos.topics.ravel(), by_topic, minlength=sizes.topics),
+        "token_embedding": data.ranker.counts("query_tokens", size=sizes.search_tokens),
+    }
 
 
 def _some_features(past: LineFile[RankerExamples], seed: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from watchnext.models.attention import NewestAsks
 from watchnext.models.layers import SPARSE_ROWS, embedding, gathered, pool
-from watchnext.training.optimiser import ROW_RATE, Adam, Optimiser, RowWiseAdagrad
+from watchnext.training.optimiser import HALFWAY, ROW_RATE, Adam, Optimiser, RowWiseAdagrad
 
 WIDTH = 3
 
@@ -32,7 +32,7 @@ def gradient(rows: list[int], values: list[list[float]], size: int) -> torch.Ten
 @pytest.mark.parametrize("lookups", [2, 3])  # of a table of three rows: fewer than rows, and as many
 def test_a_row_moves_by_its_gradient_over_the_root_of_its_mean_squares(lookups):
     table = table_of([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
-    rule = RowWiseAdagrad([table], lr=0.5)
+    rule = RowWiseAdagrad([table], lr=0.5, shares=[None])
 
     rest = [[0.0, 0.0]] * (lookups - 2)
     # Row 1 is twice in the batch: (3, 4), mean square 12.5.
@@ -100,7 +100,7 @@ def test_training_a_big_table_follows_a_dense_loop_of_the_formula(pooling):
     table, bag = embedding(SPARSE_ROWS, WIDTH), bag_of(pooling)
     oracle = table.weight.detach().numpy().copy()
     sums = np.zeros(SPARSE_ROWS)
-    rule = RowWiseAdagrad([table.weight], lr=0.3)
+    rule = RowWiseAdagrad([table.weight], lr=0.3, shares=[None])
     for _ in range(10):
         ids = torch.randint(0, 40, (6, 8), dtype=torch.int32)  # row 0, the padding, among them
         wanted = torch.randn(6, WIDTH)
@@ -173,6 +173,17 @@ def test_each_weight_is_moved_by_its_rule(told, rate):
     root_mean_squares = moved["big.weight"][looked_up].square().mean(dim=1).sqrt()
     torch.testing.assert_close(root_mean_squares, torch.full((3,), rate), rtol=1e-4, atol=0)  # the first
     torch.testing.assert_close(moved["layer.bias"], torch.tensor([0.01]), rtol=1e-3, atol=0)  # step of each rule
+
+
+def test_a_row_moves_by_the_share_of_its_examples():
+    torch.manual_seed(2)
+    model = Model()
+    before = model.big.weight.detach().clone()
+    examples = np.zeros(SPARSE_ROWS)
+    examples[[2, 499]] = HALFWAY, 3 * HALFWAY
+    trained(model, Optimiser(model, learning_rate=0.01, row_rate=0.1, examples={"big": examples}), range(1, 2))
+    moved = (model.big.weight - before).square().mean(dim=1).sqrt()[[1, 2, 499]]  # what the batch looked up
+    torch.testing.assert_close(moved, torch.tensor([0.0, 0.05, 0.075]), rtol=1e-4, atol=0)
 
 
 def test_what_it_remembers_can_be_handed_on():
