@@ -60,7 +60,7 @@ def _drawn(by_user: csr_matrix) -> csr_matrix:
 def _neighbours(by_user: csr_matrix) -> Iterator[_Part]:
     """The best of each video, some videos at a time."""
     by_video = by_user.T.tocsr()
-    counts = np.diff(by_video.indptr)
+    counts = np.diff(by_video.indptr).astype(np.float64)  # the product of two popular videos' passes 32 bits
     pairs = np.cumsum(by_video @ np.diff(by_user.indptr))  # what the product below adds up, up to each video
     cuts = np.flatnonzero(np.diff(pairs // PAIRS_AT_ONCE)) + 1
     for start, stop in zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True):

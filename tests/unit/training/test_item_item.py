@@ -78,3 +78,13 @@ def test_the_scale_is_the_typical_users_variance_of_roots():
     # who met both videos: each is the other's neighbour, cosine 2/2, half of it a video of the bag; row 0 has nothing
     assert fit_item_item(pairs([1, 2], [1, 2]), videos=2).scale == pytest.approx(np.var([0, 0.5**0.5, 0.5**0.5]))
     assert fit_item_item(pairs([1], [2]), videos=2).scale == 1
+
+
+def test_two_videos_that_fifty_thousand_users_met_are_neighbours():
+    """The product of their meetings is more than 32 bits hold."""
+    users = 50_000
+    met = Pairs(person=np.repeat(np.arange(users), 2), row=np.tile(np.array([1, 2], np.int32), users))
+    table = fit_item_item(met, videos=3)
+    assert neighbours(table, 1) == [(2, pytest.approx(1.0))]
+    assert neighbours(table, 2) == [(1, pytest.approx(1.0))]
+    assert np.isfinite(table.scale)
