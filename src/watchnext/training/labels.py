@@ -54,12 +54,15 @@ def queries(labels: pd.DataFrame, split_ms: int) -> pd.DataFrame:
     asked = capped(held_out, QUERIES_PER_USER)
     draw = asked["event_id"].map(lambda event_id: fraction_of("query", event_id))
     asked = asked.loc[draw.sort_values(kind="stable").index[:MAX_QUERIES].sort_values()]
-    following: dict[str, list[str]] = {}
-    for _, group in held_out.groupby("user_id", sort=False):
+    wanted = list(zip(asked["user_id"], asked["event_id"], strict=True))  # an event id is one of its user's
+    following: dict[Any, list[str]] = {key: [] for key in wanted}
+    for user_id, group in held_out.groupby("user_id", sort=False):
         videos = group["video_id"].tolist()
         for at, event_id in enumerate(group["event_id"]):
-            following[event_id] = list(dict.fromkeys(videos[at:]))
-    return asked.assign(targets=asked["event_id"].map(following)).reset_index(drop=True)
+            if (user_id, event_id) in following:  # of a user with thousands, the few that are asked
+                following[user_id, event_id] = list(dict.fromkeys(videos[at:]))
+    targets = pd.Series([following[key] for key in wanted], index=asked.index, dtype=object)
+    return asked.assign(targets=targets).reset_index(drop=True)
 
 
 def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFrame:

@@ -62,6 +62,14 @@ def test_targets_of_a_query_are_the_watches_from_it_on():
     assert asked["targets"].to_dict() == {11: ["b", "a"], 12: ["c"], 13: ["a"]}
 
 
+def test_two_users_with_the_same_event_ids_have_their_own_targets():
+    """Event ids come from clients, which may count them; events are told apart by user and event id."""
+    table = watches(("u", "a", 10, True), ("u", "b", 11, True), ("v", "c", 12, True), ("v", "d", 13, True))
+    table["event_id"] = ["e0", "e1", "e0", "e1"]
+    asked = queries(next_of(table, {"a", "b", "c", "d"}), 10).set_index("now_ms")
+    assert asked["targets"].to_dict() == {10: ["a", "b"], 11: ["b"], 12: ["c", "d"], 13: ["d"]}
+
+
 def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
     impressions = pd.DataFrame(
         {
