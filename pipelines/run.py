@@ -1,10 +1,13 @@
 """Run a pipeline on this machine: `python -m pipelines.run train | refresh_index | ablation`.
 
 The same components as on a cluster, each in a process of its own under KFP's local runner. Settings come from
-`WATCHNEXT_*`, which the tasks inherit; artifacts lie under `<home>/pipelines`, the last `KEPT_RUNS` runs of them.
+`WATCHNEXT_*`, which the tasks inherit; artifacts lie under `<home>/pipelines`, those of a pipeline's last `KEPT_RUNS`
+runs.
 """
 
 import argparse
+import itertools
+import re
 import shutil
 import sys
 import warnings
@@ -19,6 +22,7 @@ from watchnext.errors import WatchnextError
 from watchnext.settings import Settings, load_settings
 
 KEPT_RUNS = 3
+_STAMP = re.compile(r"-\d{4}-[\d-]+$")  # the time in the name of a run's folder, which KFP's runner puts there
 
 
 def run(name: str, settings: Settings, rows: str, seeds: int) -> None:
@@ -43,10 +47,14 @@ def run(name: str, settings: Settings, rows: str, seeds: int) -> None:
 
 
 def remove_old_runs(root: Path) -> None:
-    """Delete the folders of all but the newest `KEPT_RUNS - 1` runs, to make room for one more."""
-    runs = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for old in runs[: -(KEPT_RUNS - 1)]:
-        shutil.rmtree(old)
+    """Delete the folders of all but the newest `KEPT_RUNS - 1` runs of each pipeline, to make room for one more.
+
+    Of each: while a training runs for hours, or is still to be read, the refresh of every hour makes folders too.
+    """
+    runs = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.name)
+    for _, of_pipeline in itertools.groupby(runs, key=lambda path: _STAMP.sub("", path.name)):
+        for old in list(of_pipeline)[: -(KEPT_RUNS - 1)]:
+            shutil.rmtree(old)
 
 
 if __name__ == "__main__":
