@@ -33,6 +33,7 @@ FITTED_ON = (
     "watched.npz",
     "met.npz",
     "countries.npz",
+    "countries.json",
     "vocabularies.json",
 )
 

@@ -7,7 +7,7 @@
 <folder>/watched.npz       completed watches of the training part, for the baselines
 <folder>/met.npz           all that was watched or shown in the training part, for the start of the towers' embeddings
 <folder>/met_unlabelled.npz  those of them that no ranker example shows, for the start of the ranker's
-<folder>/videos.npz  countries.npz  vocabularies.json  probes.json  meta.json
+<folder>/videos.npz  countries.npz  countries.json  vocabularies.json  probes.json  meta.json
 
 The first three are as long as the log is: they are written and read a part at a time.
 """
@@ -171,9 +171,12 @@ class ExampleSet(ExampleFiles):
         self.met.save(folder / "met.npz")
         self.met_unlabelled.save(folder / "met_unlabelled.npz")
         _save(folder / "videos.npz", **self.videos.columns())
-        _save(folder / "countries.npz", **self.country_watches)
+        # By number: what a client calls a country may be no name of an array.
+        counts = {str(at): watches for at, watches in enumerate(self.country_watches.values())}
+        _save(folder / "countries.npz", **counts)
         for name, value in (
             ("vocabularies", self.vocabularies.to_json()),
+            ("countries", list(self.country_watches)),
             ("probes", self.probes),
             ("meta", asdict(self.meta)),
         ):
@@ -186,7 +189,9 @@ class ExampleSet(ExampleFiles):
             np.load(folder / "videos.npz", allow_pickle=False) as videos,
             np.load(folder / "countries.npz", allow_pickle=False) as countries,
         ):
-            table, country_watches = VideoTable.from_columns(dict(videos)), dict(countries)
+            table = VideoTable.from_columns(dict(videos))
+            names = json.loads((folder / "countries.json").read_text())
+            country_watches = {name: countries[str(at)] for at, name in enumerate(names)}
         return cls(
             folder=folder,
             meta=Meta(**json.loads((folder / "meta.json").read_text())),
