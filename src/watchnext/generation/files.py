@@ -9,6 +9,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -115,8 +116,13 @@ def _finished(target: str, data: bytes) -> str:
     """A complete, synced temporary file beside `target`."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     temporary = f"{target}.{secrets.token_hex(4)}{_TEMPORARY}"
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # on a full disk it would stay, and the next attempt's beside it
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
     return temporary
