@@ -273,6 +273,15 @@ def load_settings(**flags: Any) -> Settings:
         ) from error
 
 
+def without_password(connection: str) -> str:
+    """A connection string (`features.online`) without its password, for messages.
+
+    >>> without_password("valkey:6379,password=hush,ssl=true")
+    'valkey:6379,password=***,ssl=true'
+    """
+    return ",".join("password=***" if part.strip().startswith("password=") else part for part in connection.split(","))
+
+
 def _check_file(path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")

@@ -10,7 +10,7 @@ from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
 
 from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
 from watchnext.setting_keys import unread_variables
-from watchnext.settings import Settings, load_settings
+from watchnext.settings import Settings, load_settings, without_password
 
 app = typer.Typer(no_args_is_help=True)
 MASK = "********"
@@ -60,12 +60,14 @@ def origins(settings: Settings, flags: list[str]) -> Iterator[tuple[str, Any, st
 
 
 def masked(value: Any) -> Any:
-    """`value` with secrets hidden; one that is not set shows as empty."""
+    """`value` with secrets hidden, also that of a connection string; one that is not set shows as empty."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
+    if isinstance(value, str):
+        return without_password(value)
     if isinstance(value, list):
         return [masked(entry) for entry in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 def _covers(known: str, key: str) -> bool:

@@ -16,7 +16,7 @@ from watchnext.local.router import router_server
 from watchnext.local.servers import ONE_THREAD, Port, Server, run_folder
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
-from watchnext.settings import Settings
+from watchnext.settings import Settings, without_password
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
@@ -75,8 +75,8 @@ def loopback_port(address: str, setting: str) -> int:
     parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
     if parts.hostname not in LOOPBACK_HOSTS or parts.port is None:
         raise RemoteServerError(
-            f"setting {setting} = {address!r} is no loopback address with a port, and `watchnext up` starts servers on "
-            f"loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
+            f"setting {setting} = {without_password(address)!r} is no loopback address with a port, and `watchnext up` "
+            "starts servers on loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
         )
     return parts.port
 

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
-from watchnext.settings import Settings, load_settings
-from watchnext.store.config import masked, offline_type, repo_config, write_feature_store_yaml
+from watchnext.settings import Settings, load_settings, without_password
+from watchnext.store.config import offline_type, repo_config, write_feature_store_yaml
 from watchnext.store.offline import OfflineLog
 from watchnext.store.schema import definitions
 
@@ -41,7 +41,7 @@ def apply(settings: Settings) -> Path:
     except (OSError, RedisError) as error:
         raise StoreError(
             f"the definitions cannot be registered in {settings.registry_path} "
-            f"(online store {masked(settings.features.online)}): {error}"
+            f"(online store {without_password(settings.features.online)}): {error}"
         ) from error
     _log.info("feast_applied", registry=settings.registry_path, views=len(wanted.views), services=len(wanted.services))
     return path

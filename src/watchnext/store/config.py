@@ -17,7 +17,7 @@ from feast.repo_config import RepoConfig
 from pydantic import ValidationError
 
 from watchnext.errors import ConfigError
-from watchnext.settings import Settings
+from watchnext.settings import Settings, without_password
 
 PROJECT: Final = "watchnext"
 _STORE_OPTIONS: Final[tuple[str, ...]] = ("redis_type", "sentinel_master", "key_ttl_seconds")
@@ -34,7 +34,7 @@ def online_options(connection: str, password: str = "") -> dict[str, Any]:
     hosts = [part for part in parts if "=" not in part]
     if not hosts or not all(host.rpartition(":")[2].isdigit() for host in hosts):
         raise ConfigError(
-            f"features.online has no host:port in {masked(connection)!r}; wanted such as "
+            f"features.online has no host:port in {without_password(connection)!r}; wanted such as "
             "127.0.0.1:16379 or valkey:6379,password=...,ssl=true (WATCHNEXT_FEATURES__ONLINE)"
         )
     options = dict(part.split("=", 1) for part in parts if "=" in part)
@@ -48,11 +48,6 @@ def online_options(connection: str, password: str = "") -> dict[str, Any]:
         **store,
         "connection_string": ",".join([*hosts, *(f"{name}={value}" for name, value in client.items())]),
     }
-
-
-def masked(connection: str) -> str:
-    """A connection string without its password, for messages."""
-    return ",".join("password=***" if part.strip().startswith("password=") else part for part in connection.split(","))
 
 
 def offline_type(settings: Settings) -> str:
@@ -108,7 +103,7 @@ def repo_config(settings: Settings) -> RepoConfig:
     except ValidationError as error:
         reasons = "; ".join(str(reason["msg"]) for reason in error.errors(include_input=False, include_context=False))
         raise ConfigError(
-            f"Feast refuses features.online = {masked(settings.features.online)!r}: {reasons} "
+            f"Feast refuses features.online = {without_password(settings.features.online)!r}: {reasons} "
             "(WATCHNEXT_FEATURES__ONLINE)"
         ) from None  # Feast's own text shows the password
 

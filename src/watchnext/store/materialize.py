@@ -20,10 +20,9 @@ from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
-from watchnext.settings import Settings, load_settings
+from watchnext.settings import Settings, load_settings, without_password
 from watchnext.store import values
 from watchnext.store.apply import open_store
-from watchnext.store.config import masked
 from watchnext.store.offline import OfflineLog
 from watchnext.store.schema import EVENT_TIMESTAMP
 
@@ -59,7 +58,7 @@ def materialize(
             ) from error
         except RedisError as error:
             raise StoreError(
-                f"the feature store at {masked(settings.features.online)} failed while {view.value} was "
+                f"the feature store at {without_password(settings.features.online)} failed while {view.value} was "
                 f"materialized: {error}"
             ) from error
         _log.info("materialized", view=view.value, rows=counts[view])

@@ -24,6 +24,12 @@ def test_another_machine_is_not_started(address: str):
         loopback_port(address, "kafka.bootstrap")
 
 
+def test_the_password_of_another_machine_is_not_told():
+    with pytest.raises(ConfigError, match=r"password=\*\*\*") as refused:
+        loopback_port("redis.example:6379,password=hush", "features.online")
+    assert "hush" not in str(refused.value)
+
+
 def test_a_server_comes_after_those_it_needs():
     names = [server.name for server in local_servers(load_settings())]
 
