@@ -71,14 +71,22 @@ def loopback_port(address: str, setting: str) -> int:
 
     Raises:
         RemoteServerError: its host is another machine, or it has no port.
+        ConfigError: it is no address.
     """
-    parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
-    if parts.hostname not in LOOPBACK_HOSTS or parts.port is None:
+    told = without_password(address)
+    try:
+        parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(
+            f"setting {setting} = {told!r} is no address ({error}): wanted HOST:PORT, a port from 1 to 65535"
+        ) from error
+    if host not in LOOPBACK_HOSTS or port is None:
         raise RemoteServerError(
-            f"setting {setting} = {without_password(address)!r} is no loopback address with a port, and `watchnext up` "
-            "starts servers on loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
+            f"setting {setting} = {told!r} is no loopback address with a port, and `watchnext up` starts servers on "
+            "loopback only: set it to 127.0.0.1:PORT, or leave that server out with --only"
         )
-    return parts.port
+    return port
 
 
 def _module(name: str) -> tuple[str, ...]:

@@ -24,6 +24,12 @@ def test_another_machine_is_not_started(address: str):
         loopback_port(address, "kafka.bootstrap")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "localhost:abc", "[::1"])
+def test_what_is_no_address_is_said_in_a_sentence(address: str):
+    with pytest.raises(ConfigError, match=r"kafka\.bootstrap = .* is no address .* wanted HOST:PORT"):
+        loopback_port(address, "kafka.bootstrap")
+
+
 def test_the_password_of_another_machine_is_not_told():
     with pytest.raises(ConfigError, match=r"password=\*\*\*") as refused:
         loopback_port("redis.example:6379,password=hush", "features.online")
