@@ -23,6 +23,7 @@ from watchnext.features.spec import HISTORY
 from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
 
 Profile = Literal["tiny", "small", "full"]
+Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Section(BaseModel):
@@ -123,8 +124,8 @@ class Serving(Section):
     breaker_seconds: float = Field(2, gt=0, description="how long the breaker stays open")
     allow_client_time: bool = Field(False, description="honour now_ms of a request (tests, replays)")
     host: str = "127.0.0.1"
-    retrieval_port: int = 18080
-    ranking_port: int = 18081
+    retrieval_port: Port = 18080
+    ranking_port: Port = 18081
     ranker_url: str = "http://127.0.0.1:18085"
 
 
@@ -132,11 +133,11 @@ class TorchServe(Section):
     """The predictor's own ports, and its workers. Management and gRPC are on loopback always."""
 
     host: str = Field("127.0.0.1", description="address of the inference and metrics ports")
-    inference_port: int = 18085
-    management_port: int = 18086
-    metrics_port: int = 18087
-    grpc_port: int = 18088
-    grpc_management_port: int = 18089
+    inference_port: Port = 18085
+    management_port: Port = 18086
+    metrics_port: Port = 18087
+    grpc_port: Port = 18088
+    grpc_management_port: Port = 18089
     workers: int = Field(1, ge=1)
     model_store: str = Field("", description="folder of the archives; empty: <home>/torchserve/model-store")
 
@@ -145,8 +146,8 @@ class Gateway(Section):
     """REST and gRPC for applications."""
 
     host: str = "127.0.0.1"
-    rest_port: int = 18000
-    grpc_port: int = 18001
+    rest_port: Port = 18000
+    grpc_port: Port = 18001
     graph_url: str = "http://127.0.0.1:8080"
     api_keys: list[SecretStr] = Field([], description="empty: no authentication")
     max_concurrent: int = Field(64, ge=1, description="requests in flight; more are shed with 503")
@@ -163,8 +164,8 @@ class Ops(Section):
     """What operators look at: pages of the processes that have no HTTP of their own, and traces."""
 
     host: str = Field("127.0.0.1", description="where worker and follower serve /metrics, /healthz and /readyz")
-    worker_port: int = Field(18091, ge=1, le=65_535, description="of a worker; the local worker-N adds N - 1")
-    follower_port: int = Field(18099, ge=1, le=65_535, description="of the follower beside TorchServe")
+    worker_port: Port = Field(18091, description="of a worker; the local worker-N adds N - 1")
+    follower_port: Port = Field(18099, description="of the follower beside TorchServe")
     otlp_endpoint: str = Field(
         "", pattern=r"^(https?://\S+)?$", description="OTLP over HTTP, such as http://collector:4318; empty: no traces"
     )
@@ -180,7 +181,7 @@ class Local(Section):
     """Ports and memory of the servers that `watchnext up` starts, where no client setting has them."""
 
     router_port: Literal[8080] = 8080  # the upstream router listens there, always
-    kafka_controller_port: int = 19093
+    kafka_controller_port: Port = 19093
     workers: int = Field(2, ge=1, description="materializer processes")
     kafka_heap: str = "256m"
 

@@ -68,3 +68,10 @@ def test_an_entry_of_a_mapping_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_local_workers_share_an_address_and_pods_do_not(name: str, port: int) -> None:
     assert load_settings().ops.port_of_worker(name) == port
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_a_port_that_none_can_be_is_refused(port: int) -> None:
+    for section, name in (("serving", "retrieval_port"), ("gateway", "grpc_port"), ("local", "kafka_controller_port")):
+        with pytest.raises(ConfigError, match=rf"{section}\.{name} = {port}"):
+            load_settings(**{section: {name: port}})
