@@ -2,10 +2,11 @@
 
 import errno
 import socket
+from collections.abc import Iterable
 
 import psutil
 
-from watchnext.errors import ServerError
+from watchnext.errors import ConfigError, ServerError
 from watchnext.local.probes import LOOPBACK
 from watchnext.local.servers import Server
 
@@ -31,6 +32,21 @@ def port_holder(port: int) -> str:
             command = " ".join(process.cmdline())
             return f"process {connection.pid} ({command[:80] or process.name()})"
     return "a process of another user"
+
+
+def check_distinct(servers: Iterable[Server]) -> None:
+    """Sees that no two servers want the same port.
+
+    Raises:
+        ConfigError: two do; the message names both and their settings.
+    """
+    wanted: dict[int, str] = {}
+    for server in servers:
+        for port in server.ports:
+            ours = f"{server.name} ({port.setting or 'fixed'})"
+            other = wanted.setdefault(port.number, ours)
+            if other != ours:
+                raise ConfigError(f"port {port.number} is that of {other} and of {ours}: set another for one of them")
 
 
 def check_ports(server: Server) -> None:

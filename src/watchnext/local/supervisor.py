@@ -20,7 +20,7 @@ from watchnext.local import processes
 from watchnext.local.environment import server_environment
 from watchnext.local.guardian import guarded
 from watchnext.local.instance import Instance, ServerStatus
-from watchnext.local.ports import check_ports
+from watchnext.local.ports import check_distinct, check_ports
 from watchnext.local.processes import SERVER_MARK, STARTER_MARK
 from watchnext.local.servers import run_folder
 from watchnext.local.stack import local_servers
@@ -38,6 +38,7 @@ def up(settings: Settings, only: Sequence[str] = (), progress: Progress | None =
         ServerError: a port is taken, or a server died or was not ready in time; with its last log lines. What this
             call had started is stopped again.
         PrerequisiteError: Java, Kafka's jars or the router are missing.
+        ConfigError: two servers have the same port.
     """
     instances = _instances(settings, only)
     with _locked(settings), guarded() as starter:
@@ -81,6 +82,7 @@ def _instances(settings: Settings, only: Sequence[str] = (), *, skip_remote: boo
 
 def _start(settings: Settings, instances: list[Instance], starter: str, tell: Progress) -> list[str]:
     """Starts what is down, each server as soon as those it comes after are ready."""
+    check_distinct(instance.server for instance in instances)
     down_now = [instance for instance in instances if not instance.alive]
     for instance in down_now:
         check_ports(instance.server)

@@ -1,6 +1,7 @@
 import pytest
 
 from watchnext.errors import ConfigError
+from watchnext.local.ports import check_distinct
 from watchnext.local.stack import local_servers, loopback_port
 from watchnext.settings import load_settings
 
@@ -47,6 +48,12 @@ def test_no_two_servers_share_a_port():
     ports = [port.number for server in local_servers(load_settings()) for port in server.ports]
 
     assert len(set(ports)) == len(ports)
+
+
+def test_a_ninth_worker_on_the_followers_port_is_told_before_anything_starts():
+    with pytest.raises(ConfigError, match=r"port 18099 is that of worker-9 \(ops\.worker_port\) and of follower"):
+        check_distinct(local_servers(load_settings(local={"workers": 9})))
+    check_distinct(local_servers(load_settings(local={"workers": 9}, ops={"follower_port": 18200})))
 
 
 def test_there_are_as_many_workers_as_set():
