@@ -12,7 +12,7 @@ WatchnextError                 exit 1
 ├── StoreError                 the feature store failed
 ├── VectorIndexError           the vector index failed or holds another generation
 ├── GenerationError            a bundle is missing, torn, or does not verify
-│   ├── GenerationStoreError   the bucket of the generations is away or refuses
+│   ├── GenerationStoreError   the bucket or folder of the generations is away or refuses
 │   └── NoGenerationError      nothing was published yet
 ├── GateError                  a pipeline gate refused to publish
 ├── TrainingError              a training by several processes failed, or the cluster refuses it
@@ -82,7 +82,7 @@ class GenerationError(WatchnextError):
 
 
 class GenerationStoreError(GenerationError):
-    """The bucket of the generations is away or refuses."""
+    """The bucket or folder of the generations is away or refuses."""
 
 
 class NoGenerationError(GenerationError):

@@ -16,22 +16,32 @@ from typing import Any, Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from watchnext.errors import GenerationStoreError
+from watchnext.errors import ConfigError, GenerationStoreError
 from watchnext.generation import bucket
 
 _TEMPORARY: Final = ".tmp"
+_ABSENT_OR_TAKEN: Final = (FileNotFoundError, FileExistsError)
 
 
 class Files:
     """Byte files by path relative to `url`; of a bucket, each method raises GenerationStoreError where it refuses."""
 
     def __init__(self, url: str, *, endpoint: str = "", region: str = ""):
-        """Files under `url`; `endpoint` and `region` are of a bucket (`bucket.options`)."""
+        """Files under `url`; `endpoint` and `region` are of a bucket (`bucket.options`).
+
+        Raises:
+            ConfigError: fsspec knows no such URL, or not without another package.
+        """
         self.url = url
         self._in_bucket = url.startswith(("s3://", "s3a://"))
         options = bucket.options(endpoint, region) if self._in_bucket else {}
         # No cache of listings: other processes write, and each look must see it.
-        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+        except (ImportError, ValueError) as error:
+            raise ConfigError(
+                f"setting generations.url = {url!r} cannot be opened ({error}): wanted a folder or s3://BUCKET/PREFIX"
+            ) from error
 
     def read(self, path: str) -> bytes:
         """All bytes of a file.
@@ -96,10 +106,12 @@ class Files:
         return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == kind)
 
     def _ask(self, method: Callable[..., Any], *given: Any, **options: Any) -> Any:
-        """What a method of the file system answers, the refusals of a bucket as errors of ours."""
+        """What a method of the file system answers, refusals as errors of ours."""
         try:
             return method(*given, **options)
         except Exception as error:
+            if not self._in_bucket and isinstance(error, OSError) and not isinstance(error, _ABSENT_OR_TAKEN):
+                raise GenerationStoreError(f"{self.url}: {error}: is generations.url a folder that is ours?") from error
             if not self._in_bucket or not bucket.came_of_asking(error):
                 raise
             if bucket.is_taken(error):

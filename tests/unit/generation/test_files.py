@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from watchnext.errors import ConfigError, GenerationStoreError
 from watchnext.generation.files import Files
 
 
@@ -51,3 +52,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         files.write("live.json", b"new")
     assert files.read("live.json") == b"old"
     assert os.listdir(tmp_path) == ["live.json"]  # nothing that keeps a full disk full
+
+
+def test_a_url_that_no_file_system_opens_is_a_wrong_setting():
+    with pytest.raises(ConfigError, match=r"generations\.url = .* wanted a folder or s3://BUCKET/PREFIX"):
+        Files("foo://bucket/prefix")
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_in_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    files = Files(str(tmp_path / "file"))
+    for look in (lambda: files.read("live.json"), lambda: files.exists("live.json")):
+        with pytest.raises(GenerationStoreError, match=r"Not a directory.* generations\.url"):
+            look()
