@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from watchnext.evaluation.baselines import Popular, top_rows
 from watchnext.evaluation.retrieval import hits_of
-from watchnext.evaluation.tower_lists import Floats, nearest, user_vectors, video_vectors
+from watchnext.evaluation.tower_lists import QUERIES_AT_ONCE, Floats, nearest, user_vectors, video_vectors
 from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.models.towers import TwoTower
@@ -66,14 +66,18 @@ def cold_start(
     of_new = asked.about(new)
     by_content = replace(videos, embedding=np.where(new, 0, videos.embedding))
     known, content = ((table, video_vectors(tower, table)) for table in (videos, by_content))
+    among_new = Popular(hidden(popular.counts, ~new)), (content[0], hidden(content[1], ~new))
     cases = {
-        "new videos, among all": (content, of_new, DEPTH),
-        "new videos, among the new": (content, among(of_new, new), DEPTH_OF_NEW),
+        "new videos, among all": (popular, content, of_new, DEPTH),
+        "new videos, among the new": (*among_new, of_new, DEPTH_OF_NEW),
     }
     for watches in WATCHES:
-        cases[f"users with {watches} watches"] = (known, replace(asked, users=known_by(asked.users, watches)), DEPTH)
+        users = known_by(asked.users, watches)
+        cases[f"users with {watches} watches"] = (popular, known, replace(asked, users=users), DEPTH)
     return {
-        name: _recalls(tower, *table, of, popular, depth) for name, (table, of, depth) in cases.items() if len(of.users)
+        name: _recalls(tower, *table, of, contender, depth)
+        for name, (contender, table, of, depth) in cases.items()
+        if len(of.users)
     }
 
 
@@ -87,18 +91,19 @@ def known_by(users: UserColumns, watches: int) -> UserColumns:
     return replace(users, history=np.take_along_axis(left, at, axis=1), **nothing)
 
 
-def among(asked: Asked, wanted: NDArray[np.bool_]) -> Asked:
-    """The questions with every row hidden that is not `wanted` `[videos]`."""
-    others = np.flatnonzero(~wanted)
-    return replace(asked, seen=[np.union1d(rows, others) for rows in asked.seen])
+def hidden(values: Floats, rows: NDArray[np.bool_]) -> Floats:
+    """Vectors or counts of the videos, NaN for `rows` `[videos]`: no list holds a video whose score is not finite."""
+    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), np.float32(np.nan), values)
 
 
 def _recalls(
     tower: TwoTower, videos: VideoTable, vectors: Floats, asked: Asked, popular: Popular, depth: int
 ) -> dict[str, float]:
+    starts = range(0, len(asked.seen), QUERIES_AT_ONCE)
+    parts = [asked.seen[start : start + QUERIES_AT_ONCE] for start in starts]
     lists = {
         "towers": nearest(user_vectors(tower, asked.users, videos), vectors, asked.seen, depth),
-        "popular": top_rows(popular.scores(asked.seen), asked.seen, depth),
+        "popular": np.concatenate([top_rows(popular.scores(seen), seen, depth) for seen in parts]),
     }
     recalls = {
         f"{name} recall@{depth}": float(hits_of(ranked, asked.targets).recall(depth).mean())

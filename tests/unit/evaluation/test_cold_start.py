@@ -4,7 +4,8 @@ import torch
 from tests.unit.features.world import video_table
 from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
 from watchnext.evaluation import cold_start as module
-from watchnext.evaluation.cold_start import Asked, among, cold_start, known_by
+from watchnext.evaluation.baselines import Popular, top_rows
+from watchnext.evaluation.cold_start import Asked, cold_start, hidden, known_by
 from watchnext.features.batches import UserColumns
 
 FILM, SONG, NEWS = 1, 2, 3
@@ -38,9 +39,28 @@ def test_questions_are_about_the_wanted_targets_only():
     assert len(about.users) == 2
 
 
-def test_what_is_not_wanted_is_hidden_beside_what_was_seen():
-    hidden = among(asked([[FILM]], seen=[np.array([FILM])]), np.array([False, True, False, True]))
-    assert [rows.tolist() for rows in hidden.seen] == [[0, FILM, SONG]]
+def test_what_is_hidden_is_on_no_list_beside_what_was_seen():
+    song = np.array([False, False, True, False])
+    counts, vectors = hidden(np.array([0, 1, 9, 2], np.float32), song), hidden(np.ones((4, 2), np.float32), song)
+    assert top_rows(counts[None], [np.array([FILM])], 3).tolist() == [[NEWS, 0, 0]]
+    assert top_rows(np.ones((1, 2), np.float32) @ vectors.T, [NONE], 3).tolist() == [[FILM, NEWS, 0]]
+
+
+def test_scores_of_all_videos_are_made_for_some_questions_at_a_time(monkeypatch):
+    """Of 3,000 questions and a million videos they would be 12 GB."""
+    at_once = []
+
+    class Watched(Popular):
+        def scores(self, histories):
+            at_once.append(len(histories))
+            return super().scores(histories)
+
+    monkeypatch.setattr(module, "Popular", Watched)
+    monkeypatch.setattr(module, "QUERIES_AT_ONCE", 2)
+    of_all = asked([[FILM], [NEWS], [SONG], [FILM], [SONG]])
+    found = cold_start(towers(), video_table(), of_all, watched=np.array([SONG]), met=np.array([SONG]))
+    assert max(at_once) == 2
+    assert found["users with 0 watches"]["popular recall@50"] == 1
 
 
 def test_new_videos_are_found_by_their_content_alone(monkeypatch):
