@@ -14,7 +14,7 @@ The first three are as long as the log is: they are written and read a part at a
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -124,6 +124,7 @@ class Meta:
     split_ms: int  # labels before are for training, the others are held out
     end_ms: int
     counts: dict[str, int]
+    settings: dict[str, float] = field(default_factory=dict)  # that change the examples, beside those of the profile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,13 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     counts = _counts(events, queries)
     ExampleSet(
         folder=folder,
-        meta=Meta(snapshot=snapshot.id, split_ms=events.split_ms, end_ms=snapshot.end_ms, counts=counts),
+        meta=Meta(
+            snapshot=snapshot.id,
+            split_ms=events.split_ms,
+            end_ms=snapshot.end_ms,
+            counts=counts,
+            settings=heeded(settings),
+        ),
         vocabularies=words.vocabularies,
         videos=videos,
         queries=queries,
@@ -96,6 +102,16 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     ).save()
     _log.info("examples_built", **{name.replace(" ", "_").replace("-", "_"): count for name, count in counts.items()})
     return counts
+
+
+def heeded(settings: Settings) -> dict[str, float]:
+    """The settings that change examples and not always their number: a checkpoint of others is of other data."""
+    training = settings.training
+    return {
+        "click_window_minutes": training.click_window_minutes,
+        "max_age_days": training.max_age_days,
+        "refresh_minutes": settings.generations.refresh_minutes,
+    }
 
 
 def _words_before_the_split(config: ProfileConfig, snapshot: Snapshot, events: SplitLog) -> Words:
