@@ -111,7 +111,8 @@ def settings_of_run(settings: Settings) -> str:
     They travel with the snapshot's id, so that a run keeps them to its end and a change of any computes anew.
     """
     heeded = settings.model_dump(
-        mode="json", include={"profile": True, "training": True, "generations": {"refresh_minutes"}}
+        mode="json",
+        include={"profile": True, "training": True, "generations": {"refresh_minutes"}, "serving": {"candidates"}},
     )
     return json.dumps(heeded, sort_keys=True)
 

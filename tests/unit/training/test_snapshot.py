@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from watchnext.settings import Generations, Milvus, Settings, Training, load_settings
+from watchnext.settings import Generations, Milvus, Serving, Settings, Training, load_settings
 from watchnext.training.snapshot import settings_of_run
 
 PLAIN = Settings(profile="tiny")
@@ -15,6 +15,7 @@ PLAIN = Settings(profile="tiny")
         {"training": Training(epochs=9)},
         {"training": Training(gate_min_auc=0.6)},
         {"generations": Generations(refresh_minutes=30)},
+        {"serving": Serving(candidates=100)},  # the evaluation's merged lists are of so many
     ],
 )
 def test_what_decides_the_models_changes_the_settings_of_a_run(changed):
