@@ -142,7 +142,8 @@ def _curve_plot(columns: list[list[float]], title: str, label: str, *, diagonal:
     x, y = columns
     axes.plot(x, y, marker="o" if diagonal else "", label=RANKER if diagonal else None)
     if diagonal:
-        axes.plot([0, max(x)], [0, max(x)], linestyle=":", label="calibrated")
+        end = max(x, default=0)  # nothing where no impression is held out, which the gate says
+        axes.plot([0, end], [0, end], linestyle=":", label="calibrated")
         axes.legend()
     axes.set(title=title, xlabel="expected seconds" if diagonal else "step", ylabel=label)
     return figure

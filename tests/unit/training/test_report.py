@@ -1,6 +1,7 @@
 import base64
 import math
 import re
+from dataclasses import replace
 
 from watchnext.evaluation.result import Evaluation
 from watchnext.training.report import model_card, report_html
@@ -38,3 +39,8 @@ def test_the_card_has_every_figure_and_says_what_is_published():
     assert "| users with 0 watches | 7 | 0.3750 |" in card
     assert "- Gates: passed." in card
     assert "these very models are published" in card
+
+
+def test_without_a_held_out_impression_the_page_tells_the_refusal():
+    empty = replace(EVALUATION, curves={**EVALUATION.curves, "calibration": [[], []]})
+    assert "Not published: held-out AUC" in report_html(empty, "held-out AUC of the ranker is nan")
