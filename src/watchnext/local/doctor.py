@@ -69,7 +69,9 @@ def _environment() -> Check:
     if not LOCK.is_file():
         return Check(name, f"no {LOCK} in {Path.cwd()}: not compared", needed=False)
     wanted = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", LOCK.read_text(), flags=re.MULTILINE))
-    installed = {_normal(found.metadata["Name"]): found.version for found in distributions()}
+    # An install that broke off leaves folders without a name: what they held is then missing, and told.
+    named = ((found.metadata["Name"], found) for found in distributions())
+    installed = {_normal(name): found.version for name, found in named if name}
     off = [
         f"{package} {installed.get(_normal(package), 'missing')}, wanted {version}"
         for package, version in wanted.items()

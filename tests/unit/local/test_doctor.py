@@ -34,6 +34,16 @@ def test_an_environment_as_in_the_lock_is_healthy(clone: Path):
     assert check("Python environment").healthy
 
 
+def test_an_install_that_broke_off_leaves_a_nameless_folder_and_a_doctor_that_works(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (clone / "broken-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(clone))
+    (clone / "requirements.lock").write_text("broken==1.0\n")
+
+    assert "broken missing, wanted 1.0" in check("Python environment").found
+
+
 def test_missing_shared_data_is_told_and_not_needed(clone: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WATCHNEXT_SHARED", "nowhere")
 
