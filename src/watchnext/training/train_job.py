@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,9 +186,18 @@ class TrainJobs:
         failed = core.list_namespaced_pod(namespace, label_selector=label, field_selector="status.phase=Failed").items
         if not failed:
             return ""
-        first = min(failed, key=lambda pod: pod.status.container_statuses[0].state.terminated.finished_at)
-        log = core.read_namespaced_pod_log(first.metadata.name, namespace, tail_lines=LOGGED_LINES)
+        first = min(failed, key=_ended_at)
+        try:
+            log = core.read_namespaced_pod_log(first.metadata.name, namespace, tail_lines=LOGGED_LINES)
+        except ApiException as error:  # of a pod that is gone, or whose containers never ran
+            return f"; the log of {first.metadata.name} cannot be read: {error.reason}"
         return f"; the end of the log of {first.metadata.name}:\n{log}"
+
+
+def _ended_at(pod: Any) -> datetime:
+    """When a pod's container ended; last of all where it never ran, as of one that the node evicted."""
+    ended = [one.state.terminated for one in pod.status.container_statuses or () if one.state.terminated]
+    return ended[0].finished_at if ended else datetime.max.replace(tzinfo=UTC)
 
 
 def _condition(job: Mapping[str, Any]) -> Mapping[str, Any]:
