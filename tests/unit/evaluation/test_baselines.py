@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,19 @@ from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_r
 def test_popular_ignores_unknown_videos():
     popular = Popular.fit(np.array([0, 0, 2, 2, 1]), videos=3)
     assert popular.scores([np.array([1]), np.array([], int)]).tolist() == [[0, 1, 2, 0]] * 2
+
+
+def test_item_cosine_holds_no_lists_of_pythons_numbers():
+    """A hundred and fifty users with a thousand watches each took 5 GB."""
+    generator = np.random.default_rng(0)
+    users, rows = np.repeat(np.arange(20), 200), generator.integers(1, 1_000, 4_000)
+    tracemalloc.start()
+    try:
+        pairs = ItemCosine.fit(users, rows, videos=1_000).similarity.nnz
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * pairs  # a number and a column are 8 bytes, of three matrices at a time
 
 
 def test_item_cosine_equals_scikit_learn():
