@@ -116,9 +116,7 @@ def _of_last(dataset: Dataset, last: int) -> Dataset:
     rows = dataset.interactions.df
     kept = rows.groupby(Columns.User).tail(last)
     widest = rows.nlargest(1, Columns.Item).assign(**{Columns.Weight: 0.0})  # its matrix is as wide as that fitted on
-    return Dataset(
-        dataset.user_id_map, dataset.item_id_map, Interactions(pd.concat([kept, widest], ignore_index=True))
-    )
+    return Dataset(dataset.user_id_map, dataset.item_id_map, Interactions(pd.concat([kept, widest], ignore_index=True)))
 
 
 def _popular_model(days: int) -> PopularModel:

@@ -96,7 +96,7 @@ class Training(Section):
         [], description="the last so many watches, each pooled on its own"
     )
     learning_rate: float = Field(0, ge=0, description="of the ranker's layers")
-    id_rate: float = Field(0, ge=0, description="learning rate of the ranker's ids that thousands of impressions show; of others it is less")
+    id_rate: float = Field(0, ge=0, description="learning rate of the ranker's ids (docs/adr/0039)")
     tower_learning_rate: float = Field(0, ge=0, description="of the towers' layers")
     tower_id_rate: float = Field(0, ge=0, description="learning rate of the towers' ids (row-wise Adagrad)")
     ranking_weight: Literal["expected", "paper"] = "expected"
