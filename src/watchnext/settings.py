@@ -77,6 +77,9 @@ class Generations(Section):
     refresh_minutes: float = Field(60, gt=0, description="interval to which video counters are floored")
     ack_timeout_s: float = Field(60, gt=0, description="wait for every replica to load a staged generation")
     poll_s: float = Field(0.5, gt=0, description="how often a replica looks at the pointer")
+    kept: int = Field(
+        5, ge=1, description="newest generations that stay in the store, beside what is live and previous"
+    )
 
 
 class Training(Section):

@@ -268,6 +268,56 @@ def test_a_collection_that_is_not_dropped_does_not_fail_the_publish(
     assert [entry["collection"] for entry in logs if entry["log_level"] == "warning"] == [f"videos_{first}_0"]
 
 
+def test_a_publish_that_fails_leaves_no_collection(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str
+):
+    publish(store, first, 0, settings)
+    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=[]))
+    hasty = settings.model_copy(update={"generations": Generations(ack_timeout_s=0.3, poll_s=0.02)})
+    with pytest.raises(GenerationError, match="hung did not load"):
+        publish(store, second, 0, hasty)
+    assert index.count(f"videos_{second}_0") == 0
+    with pytest.raises(GenerationError, match="hung did not load"):
+        publish(store, first, 0, hasty)
+    assert index.count(f"videos_{first}_0") == VIDEOS  # it is live
+
+
+def test_a_publish_removes_what_nobody_can_need(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, tmp_path: Path
+):
+    few = settings.model_copy(update={"generations": settings.generations.model_copy(update={"kept": 1})})
+    publish(store, first, 0, few)
+    for hour in (1, 2, 3):
+        refresh_index(store, few, CATALOG, COUNTERS, NOW_MS + hour * HOUR_MS)
+    assert store.overlays(first) == (2, 3)  # live, and what it replaced
+    second, third = (build_generation(store, parts(seed=n, snapshot=f"{tmp_path}-{n}")).generation for n in (2, 3))
+    for generation in (second, third):
+        publish(store, generation, 0, settings)
+    publish(store, third, 0, few)
+    assert {manifest.generation for manifest in store.list()} == {second, third}
+    assert first not in store.files.folders("")
+    assert {name for name in index.list() if first in name} == set()
+    assert rollback(store).live == Target(second)
+
+
+def test_a_store_whose_old_files_stay_does_not_fail_the_publish(
+    store: GenerationStore, settings: Settings, first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    few = settings.model_copy(update={"generations": settings.generations.model_copy(update={"kept": 1})})
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    for generation in (first, second):
+        publish(store, generation, 0, settings)
+
+    def refused(store: GenerationStore, target: Target) -> None:
+        raise PermissionError(f"{target} is read-only")
+
+    monkeypatch.setattr(GenerationStore, "remove", refused)
+    with capture_logs() as logs:
+        assert publish(store, third, 0, few).live == Target(third)
+    (warning,) = (entry for entry in logs if entry["log_level"] == "warning")
+    assert warning["event"] == "generation.not_removed"
+
+
 def test_a_collection_that_another_publisher_drops_meanwhile_does_not_go_live(
     store: GenerationStore,
     settings: Settings,

@@ -82,6 +82,13 @@ class Files:
         except FileNotFoundError:
             return
 
+    def delete_folder(self, path: str) -> None:
+        """Remove all files under a folder; no error where there are none."""
+        try:
+            self._ask(self._fs.rm, self._at(path), recursive=True)
+        except FileNotFoundError:
+            return
+
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
         try:

@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 import structlog
 
-from watchnext.contracts.names import collection_name
-from watchnext.errors import GenerationError, VectorIndexError
+from watchnext.errors import GenerationError
 from watchnext.generation.collection import load_index, verify_index
 from watchnext.generation.lock import check_held, publishing
 from watchnext.generation.manifest import Pointer, Target
+from watchnext.generation.retention import forget_collection, remove_superseded
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import verify_probes
 from watchnext.index.milvus import VideoIndex
@@ -49,7 +49,7 @@ def publish(
         store: where it was built.
         generation: its id.
         overlay: 0 for none.
-        settings: names Milvus, the time-out and the interval of looks.
+        settings: names Milvus, the time-out, the interval of looks, and how many generations stay.
         replacing: what it was built on and must still be live; none where anything may be.
         say: told of each step.
 
@@ -85,12 +85,15 @@ def publish(
         except BaseException:
             if store.pointer().attempt == lock.token:
                 store.write_pointer(before.unstaged())
+                if target not in (before.live, before.previous):
+                    forget_collection(index, target)  # or each refresh that one hung replica stops would leave one
             raise
         pointer = before.moved(target, store.clock.now_ms())
         store.write_pointer(pointer)
         log.info("generation.published", target=str(target), previous=str(pointer.previous))
         if before.previous not in (None, pointer.live, pointer.previous):
-            _forget_collection(index, before.previous)
+            forget_collection(index, before.previous)
+        remove_superseded(store, index, pointer, settings.generations.kept)
     return pointer
 
 
@@ -117,15 +120,6 @@ def rollback(store: GenerationStore) -> Pointer:
         store.write_pointer(pointer)
     log.info("generation.rolled_back", target=str(pointer.live), previous=str(live))
     return pointer
-
-
-def _forget_collection(index: VideoIndex, displaced: Target) -> None:
-    """Drop what nobody can need any more; a new generation is live already, so that no failure here undoes it."""
-    collection = collection_name(displaced.generation, displaced.overlay)
-    try:
-        index.drop(collection)
-    except VectorIndexError as error:
-        log.warning("generation.collection_not_dropped", collection=collection, error=str(error))
 
 
 def _wait_for_replicas(

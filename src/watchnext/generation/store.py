@@ -157,6 +157,14 @@ class GenerationStore:
             raise GenerationError(f"{self.files.url}/{path} is the manifest of {manifest.target}, not of {target}")
         return manifest
 
+    def remove(self, target: Target) -> None:
+        """Remove an overlay, or a generation with all of its overlays.
+
+        The manifest goes first, so that a killed remover leaves nothing that looks whole.
+        """
+        self.files.delete(f"{_folder(target)}/{MANIFEST}")
+        self.files.delete_folder(_folder(target))
+
     def read(self, target: Target, name: str) -> bytes:
         """One file of a bundle, after its hash was found right: for who needs no more than that.
 
