@@ -10,13 +10,13 @@ from pathlib import Path
 
 import structlog
 from feast import FeatureStore
-from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
 from watchnext.settings import Settings, load_settings, without_password
 from watchnext.store.config import offline_type, repo_config, write_feature_store_yaml
 from watchnext.store.offline import OfflineLog
+from watchnext.store.online import STORE_ERRORS
 from watchnext.store.schema import definitions
 
 _log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ def apply(settings: Settings) -> Path:
     wanted = definitions(settings)
     try:
         open_store(settings).apply(wanted.objects())
-    except (OSError, RedisError) as error:
+    except (OSError, *STORE_ERRORS) as error:
         raise StoreError(
             f"the definitions cannot be registered in {settings.registry_path} "
             f"(online store {without_password(settings.features.online)}): {error}"

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import structlog
 from feast.errors import FeatureViewNotFoundException
-from redis.exceptions import RedisError
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
@@ -24,6 +23,7 @@ from watchnext.settings import Settings, load_settings, without_password
 from watchnext.store import values
 from watchnext.store.apply import open_store
 from watchnext.store.offline import OfflineLog
+from watchnext.store.online import STORE_ERRORS
 from watchnext.store.schema import EVENT_TIMESTAMP
 
 _log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ def materialize(
             raise StoreError(
                 f"{view.value} is not registered in {settings.registry_path}: run `watchnext up`, which registers it"
             ) from error
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreError(
                 f"the feature store at {without_password(settings.features.online)} failed while {view.value} was "
                 f"materialized: {error}"

@@ -19,7 +19,11 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
+
+# A cluster's client has an exception of its own where no node answers, which is no RedisError.
+STORE_ERRORS: Final = (RedisError, RedisClusterException)
 
 # Key: the entity. Arguments: the timestamp's field, the bytes it must hold ("" for none), then fields and values.
 _SWAP: Final = """

@@ -21,7 +21,6 @@ import structlog
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
-from redis.exceptions import RedisError
 
 from watchnext.contracts.names import Entity, View
 from watchnext.contracts.rows import ROW_OF_VIEW, USER_ROWS, VIDEO_ROWS, FeatureRow
@@ -29,7 +28,7 @@ from watchnext.errors import StoreError
 from watchnext.settings import Settings, without_password
 from watchnext.store import values
 from watchnext.store.config import repo_config
-from watchnext.store.online import EntityRedisStore
+from watchnext.store.online import STORE_ERRORS, EntityRedisStore
 from watchnext.store.schema import Definitions, definitions, served_features
 
 _log = structlog.get_logger(__name__)
@@ -102,7 +101,7 @@ class FeatureStoreRows:
         keys = [values.entity_key(read.entity, entity_id) for entity_id in ids]
         try:
             found = self._store.read_entities(self._config, keys, read.hash_fields)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise self._failed("read", error) from error
         return {entity_id: read.decode(raw) for entity_id, raw in zip(ids, found, strict=True)}
 
@@ -117,7 +116,7 @@ class FeatureStoreRows:
         keys = [values.entity_key(row.ENTITY, entity_id) for entity_id in ids]
         try:
             found = self._store.online_read(self._config, self._feast.views[view], keys)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise self._failed("read", error) from error
         kinds = {name: values.field_of(kind) for name, kind in row.features().items()}
         rows: dict[str, FeatureRow] = {}
@@ -156,10 +155,10 @@ class FeatureStoreRows:
                 ]
                 try:
                     self._store.online_write_batch(self._config, self._feast.views[view], data, None)
-                except RedisError as error:
+                except STORE_ERRORS as error:
                     raise self._failed("write", error) from error
 
-    def _failed(self, verb: str, error: RedisError) -> StoreError:
+    def _failed(self, verb: str, error: Exception) -> StoreError:
         _log.warning("feature_store_failed", verb=verb, address=self._address, error=str(error))
         return StoreError(
             f"the feature store at {self._address} failed to {verb}: {error}; is Valkey up (`watchnext status`), "
