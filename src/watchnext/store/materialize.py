@@ -42,6 +42,7 @@ def materialize(
 
     Raises:
         StoreError: nothing is registered, or the online store failed.
+        ConfigError: `features.offline` is no folder.
     """
     store = open_store(settings)
     counts: dict[View, int] = {}

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_VIEW, FeatureRow
-from watchnext.errors import StoreError
+from watchnext.errors import ConfigError, StoreError
 from watchnext.parts import create_part, write_aside
 from watchnext.store.schema import EVENT_TIMESTAMP
 
@@ -62,9 +62,18 @@ def arrow_schema(row: type[FeatureRow]) -> Any:
 
 
 class OfflineLog:
-    """The parts of one view below the offline folder (`settings.offline_path`)."""
+    """The parts of one view below the offline folder (`settings.offline_path`).
+
+    Raises:
+        ConfigError: `root` is a URL, such as Feast's Spark and BigQuery read.
+    """
 
     def __init__(self, root: str | Path, view: View) -> None:
+        if "://" in str(root):  # as a path it would be a folder of that name, which no other worker sees
+            raise ConfigError(
+                f"features.offline is {str(root)!r}; workers and the drill want a folder (a volume that all workers "
+                "mount): parts must be created exclusively (WATCHNEXT_FEATURES__OFFLINE)"
+            )
         self.folder = Path(root) / view.value
         self._row = ROW_OF_VIEW[view]
         self._schema = arrow_schema(self._row)

@@ -67,7 +67,7 @@ def run(settings: Settings, name: str) -> None:
 
     Raises:
         ServerError: its port for operators is taken, or the broker went away while the stores were opened.
-        ConfigError: a topic has another number of partitions than `kafka.partitions`.
+        ConfigError: a topic has another number of partitions than `kafka.partitions`, or parts have no folder to go to.
     """
     stop = threading.Event()
     stop_on_signals(stop.set)

@@ -7,7 +7,7 @@ import pytest
 
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import UserWatches
-from watchnext.errors import StoreError
+from watchnext.errors import ConfigError, StoreError
 from watchnext.store.offline import OfflineLog
 
 
@@ -112,3 +112,15 @@ def test_a_created_log_has_the_schema_and_no_rows(log: OfflineLog) -> None:
     assert pq.read_table(path).num_rows == 0
     assert pq.read_schema(path).names == ["user_id", "event_timestamp", *UserWatches.features()]
     assert log.parts() == []
+
+
+@pytest.mark.parametrize("root", ["spark://s3a://features/offline", "bigquery://project.dataset"])
+def test_a_log_that_is_no_folder_is_not_written_beside_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigError, match="want a folder"):
+        OfflineLog(root, View.USER_WATCHES).write_part(Topic.WATCH, 0, 0, 0, [row(0)])
+
+    assert list(tmp_path.iterdir()) == []
