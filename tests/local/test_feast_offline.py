@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from watchnext.contracts.names import FeatureService, Topic, View
@@ -149,6 +150,20 @@ def test_the_narrow_join_equals_feasts_own_wide_one(settings: Settings) -> None:
     )
     by_feast = wide.to_df().sort_values("number")["watch_video_ids"]
     assert [None if value is None else list(value) for value in by_feast] == expected
+
+
+def test_a_part_older_than_a_feature_has_nulls_for_it(settings: Settings) -> None:
+    write(settings, [watched("u1", at_ms=NOW - 60_000, offset=0, videos=["a"])])
+    write(settings, [watched("u1", at_ms=NOW, offset=1, videos=["a", "b"])], part=1)
+    for name in ("empty.parquet", "watch-events-0-00000000000000000000.parquet"):
+        path = Path(settings.offline_path) / View.USER_WATCHES.value / name
+        pq.write_table(pq.ParquetFile(path).read().drop_columns(["watches"]), path)
+
+    asked = labels(("u1", NOW), ("u1", NOW - 1))
+    found = point_in_time(settings, View.USER_WATCHES, asked, features=["watch_video_ids", "watches"])
+
+    assert found["watch_video_ids"].to_pylist() == [["a", "b"], ["a"]]
+    assert found["watches"].to_pylist() == [2, None]
 
 
 def test_no_labels_are_no_rows(settings: Settings) -> None:

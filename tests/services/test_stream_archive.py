@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from watchnext.contracts.events import (
@@ -19,7 +20,7 @@ from watchnext.contracts.events import (
 from watchnext.contracts.names import Topic, View
 from watchnext.errors import ConfigError, StoreError
 from watchnext.store.offline import OfflineLog
-from watchnext.stream.archive import Batch, EventArchive, read_archive
+from watchnext.stream.archive import Batch, EventArchive, events_of, read_archive
 from watchnext.stream.materializer import Materializer
 
 EVENTS: list[tuple[Topic, Event]] = [
@@ -68,6 +69,24 @@ def test_an_event_comes_back_as_it_was(tmp_path: Path, topic: Topic, event: Even
     batch = Batch(topic, 2, 10, 15, [(11, event), (14, event)])
     archive.write(batch)
     assert archive.read(topic, 2, 10) == batch
+
+
+def test_a_part_older_than_a_field_gives_its_default(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    batch = Batch(Topic.SERVED, 0, 0, 1, [(0, ServedEvent(request_id="r", user_id="u", served_at=1, items=[]))])
+    archive.write(batch)
+    (path,) = (tmp_path / "served-events").iterdir()
+    pq.write_table(pq.ParquetFile(path).read().drop_columns(["arm", "seed_video_id"]), path)
+
+    assert archive.read(Topic.SERVED, 0, 0) == batch
+    assert events_of(read_archive(str(tmp_path), Topic.SERVED), Topic.SERVED) == batch.events
+
+
+def test_a_delta_of_no_known_hour_comes_back(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    delta = VideoDelta(video_id="v", topic="watch-events", partition=0, offset=0, hour=None, available_at=6)
+    archive.write(Batch(Topic.VIDEO_DELTAS, 0, 0, 1, [(0, delta)]))
+    assert archive.read(Topic.VIDEO_DELTAS, 0, 0) == Batch(Topic.VIDEO_DELTAS, 0, 0, 1, [(0, delta)])
 
 
 def test_a_batch_without_good_events_keeps_its_range(tmp_path: Path) -> None:

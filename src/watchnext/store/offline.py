@@ -138,10 +138,11 @@ class OfflineLog:
         return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
 
     def _rows(self, table: Any) -> list[FeatureRow]:
-        columns = [table[0], table[1].cast(pa.int64()), *table.columns[2:]]
-        names = ("entity_id", "event_timestamp", *self._row.features())
+        # A part that is older than a feature lacks its column: the row has the default.
+        names = [name for name in self._row.features() if name in table.column_names]
+        columns = [table[0], table[1].cast(pa.int64()), *(table[name] for name in names)]
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        return [self._row(**dict(zip(names, row, strict=True))) for row in rows]
+        return [self._row(**dict(zip(("entity_id", "event_timestamp", *names), row, strict=True))) for row in rows]
 
     def _table(self, rows: Sequence[FeatureRow]) -> Any:
         columns = [

@@ -134,7 +134,8 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
     with _duckdb(settings) as connection:
         connection.register("wanted", pa.Table.from_pandas(wanted, preserve_index=False))
         query = connection.sql(
-            f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob) AS log '
+            # By name: parts that are older than a feature lack its column.
+            f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob, union_by_name = true) AS log '
             'SEMI JOIN wanted ON log."partition" = wanted."partition" AND log."offset" = wanted."offset"',
             params={"glob": _log_of(settings, view)},
         )

@@ -100,8 +100,11 @@ def read_archive(path: str, topic: Topic, until: int | None = None) -> Any:
 def events_of(table: Any, topic: Topic) -> list[tuple[int, Event]]:
     """The events of an archive table with their offsets, in the table's order."""
     kind = EVENT_OF_TOPIC[topic]
-    rows = table.select(list(kind.__struct_fields__)).to_pylist()
-    events = msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
+    rows = table.select([name for name in kind.__struct_fields__ if name in table.column_names]).to_pylist()
+    # A part that is older than a field lacks it, or has nulls in its place: the event has the default.
+    optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
+    known = [{name: value for name, value in row.items() if value is not None or name not in optional} for row in rows]
+    events = msgspec.convert(known, list[kind])  # type: ignore[valid-type]
     return list(zip(table[LOG_OFFSET].to_pylist(), events, strict=True))
 
 

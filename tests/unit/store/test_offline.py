@@ -79,6 +79,16 @@ def test_the_last_row_before_an_offset_is_that_of_the_last_part_with_rows(log: O
     assert log.last_row(Topic.WATCH, 1, 10) is None
 
 
+def test_a_part_older_than_a_feature_gives_its_default(log: OfflineLog) -> None:
+    """Else no worker could take a partition over after an upgrade that adds a feature."""
+    path = log.write_part(Topic.WATCH, 0, 0, 4, [row(3, watches=2, completions=1)])
+    part = pq.ParquetFile(path).read()
+    pq.write_table(part.drop_columns(["completions"]), path)
+
+    assert log.last_row(Topic.WATCH, 0, 5) == row(3, watches=2)
+    assert log.read_part(Topic.WATCH, 0, 0, 4) == [row(3, watches=2)]
+
+
 def test_of_two_writers_at_once_one_wins(log: OfflineLog) -> None:
     def write(watches: int) -> bool:
         try:
