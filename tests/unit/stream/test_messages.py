@@ -3,9 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from watchnext.contracts.events import SearchEvent
+from watchnext.contracts.events import ImpressionEvent, SearchEvent, encode
 from watchnext.contracts.names import Topic
 from watchnext.errors import EventError
+from watchnext.stream.counters import delta_of
+from watchnext.stream.folds import Position
 from watchnext.stream.messages import dead_letter, letter_key, read_message
 
 GOOD = b'{"event_id":"e","user_id":"u","query":"cats","searched_at":1000}'
@@ -48,6 +50,14 @@ def test_ten_minutes_ahead_of_the_clock_is_accepted_and_no_more() -> None:
     assert read(event, now_ms=0)
     with pytest.raises(EventError, match=r"11\.0 minutes ahead"):
         read(GOOD.replace(b"1000", b"%d" % (11 * 60_000)), now_ms=0)
+
+
+def test_the_delta_of_an_accepted_event_counts_for_a_worker_whose_clock_is_behind() -> None:
+    shown = ImpressionEvent(event_id="e", user_id="u", request_id="r", video_id="v", position=0, shown_at=10 * 60_000)
+    assert read(encode(shown), topic=Topic.IMPRESSION, now_ms=0)
+    delta = delta_of(shown, Position(0, 0))
+    assert delta is not None
+    assert read(encode(delta), key=b"v", topic=Topic.VIDEO_DELTAS, now_ms=-1) == delta
 
 
 @pytest.mark.parametrize("topic", [Topic.CATALOG, Topic.PROFILE])
