@@ -7,6 +7,7 @@
 'redis_cluster'
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +39,8 @@ def online_options(connection: str, password: str = "") -> dict[str, Any]:
             "127.0.0.1:16379 or valkey:6379,password=...,ssl=true (WATCHNEXT_FEATURES__ONLINE)"
         )
     options = dict(part.split("=", 1) for part in parts if "=" in part)
-    if password:
-        options["password"] = password
+    if password:  # Feast reads each option as JSON where it can, and splits at commas
+        options["password"] = json.dumps(password).replace(",", "\\u002c")
     store = {name: options.pop(name) for name in _STORE_OPTIONS if name in options}
     client = {**_CLIENT_DEFAULTS, **options}
     return {

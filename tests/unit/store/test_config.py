@@ -46,12 +46,19 @@ def test_feast_reads_hosts_and_options_out_of_our_string() -> None:
     assert client == {"password": "secret", "ssl": True, "socket_timeout": 5, "socket_connect_timeout": 2}
 
 
-def test_a_password_of_its_own_reaches_the_client_and_no_message() -> None:
-    config = repo_config(with_features(online="valkey:6379,ssl=true", online_password="hunter2"))
+@pytest.mark.parametrize(
+    "password", ["hunter2", "a,b", "a,b:1", "12e4", "0123", "true", "null", '"q"', "a=b", "p\\w,ü"]
+)
+def test_a_password_of_its_own_reaches_the_client_as_it_is(password: str) -> None:
+    config = repo_config(with_features(online="valkey:6379,ssl=true", online_password=password))
 
-    _, client = RedisOnlineStore._parse_connection_string(config.online_store.connection_string)
+    hosts, client = RedisOnlineStore._parse_connection_string(config.online_store.connection_string)
 
-    assert client["password"] == "hunter2"
+    assert hosts == [{"host": "valkey", "port": "6379"}]
+    assert client["password"] == password
+
+
+def test_a_password_of_its_own_is_in_no_message() -> None:
     assert "hunter2" not in str(with_features(online_password="hunter2"))
 
 
