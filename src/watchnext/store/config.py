@@ -9,6 +9,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from watchnext.settings import Settings, without_password
 
 PROJECT: Final = "watchnext"
 _STORE_OPTIONS: Final[tuple[str, ...]] = ("redis_type", "sentinel_master", "key_ttl_seconds")
+_HOST: Final = re.compile(r"[^:/\s]+:[0-9]+")  # Feast splits it at each colon
 _CLIENT_DEFAULTS: Final = {"socket_timeout": "5", "socket_connect_timeout": "2"}  # seconds
 
 
@@ -33,7 +35,7 @@ def online_options(connection: str, password: str = "") -> dict[str, Any]:
     """
     parts = [part.strip() for part in connection.split(",") if part.strip()]
     hosts = [part for part in parts if "=" not in part]
-    if not hosts or not all(host.rpartition(":")[2].isdigit() for host in hosts):
+    if not hosts or not all(_HOST.fullmatch(host) for host in hosts):
         raise ConfigError(
             f"features.online has no host:port in {without_password(connection)!r}; wanted such as "
             "127.0.0.1:16379 or valkey:6379,password=...,ssl=true (WATCHNEXT_FEATURES__ONLINE)"

@@ -69,7 +69,19 @@ def test_options_of_the_store_go_to_the_store() -> None:
     assert (config.online_store.sentinel_master, config.online_store.key_ttl_seconds) == ("m", 60)
 
 
-@pytest.mark.parametrize("connection", ["", "valkey", "password=hunter2", "valkey:port,password=hunter2"])
+@pytest.mark.parametrize(
+    "connection",
+    [
+        "",
+        "valkey",
+        "6379",
+        ":6379,password=hunter2",
+        "redis://valkey:6379",
+        "[::1]:6379",
+        "password=hunter2",
+        "valkey:port,password=hunter2",
+    ],
+)
 def test_a_string_without_host_and_port_names_the_setting_and_hides_the_password(connection: str) -> None:
     with pytest.raises(ConfigError, match="WATCHNEXT_FEATURES__ONLINE") as raised:
         online_options(connection)
