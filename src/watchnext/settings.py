@@ -277,13 +277,13 @@ def load_settings(**flags: Any) -> Settings:
         ) from error
 
 
-def without_password(connection: str) -> str:
-    """A connection string (`features.online`) without its password, for messages.
+def without_passwords(address: str) -> str:
+    """A connection string or URL without its password, for messages and logs.
 
-    >>> without_password("valkey:6379,password=hush,ssl=true")
-    'valkey:6379,password=***,ssl=true'
+    >>> without_passwords("valkey:6379,password=a"), without_passwords("postgresql://feast:a@h/feast")
+    ('valkey:6379,password=***', 'postgresql://feast:***@h/feast')
     """
-    return ",".join("password=***" if part.strip().startswith("password=") else part for part in connection.split(","))
+    return re.sub(r"(://[^/@:]*:)[^/]*@", r"\1***@", re.sub(r"((?:^|,)\s*password=)[^,]*", r"\1***", address))
 
 
 def _check_file(path: Path) -> None:

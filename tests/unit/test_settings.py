@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from watchnext.errors import ConfigError
-from watchnext.settings import load_settings
+from watchnext.settings import load_settings, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,17 @@ def test_local_workers_share_an_address_and_pods_do_not(name: str, port: int) ->
     assert load_settings().ops.port_of_worker(name) == port
 
 
-@pytest.mark.parametrize("port", [-1, 0, 65_536])
-def test_a_port_that_none_can_be_is_refused(port: int) -> None:
-    for section, name in (("serving", "retrieval_port"), ("gateway", "grpc_port"), ("local", "kafka_controller_port")):
-        with pytest.raises(ConfigError, match=rf"{section}\.{name} = {port}"):
-            load_settings(**{section: {name: port}})
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("valkey:6379,password=hunter2,ssl=true", "valkey:6379,password=***,ssl=true"),
+        ("valkey:6379, password=a=b", "valkey:6379, password=***"),
+        ("postgresql+psycopg://feast:p@ss@h:5432/feast", "postgresql+psycopg://feast:***@h:5432/feast"),
+        ("postgresql://h:5432/feast", "postgresql://h:5432/feast"),
+        ("s3://bucket/registry.db", "s3://bucket/registry.db"),
+        ("/data/registry.db", "/data/registry.db"),
+        ("http://127.0.0.1:9000/a@b", "http://127.0.0.1:9000/a@b"),
+    ],
+)
+def test_an_address_keeps_all_but_its_password(address: str, shown: str) -> None:
+    assert without_passwords(address) == shown

@@ -10,7 +10,7 @@ from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
 
 from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
 from watchnext.setting_keys import unread_variables
-from watchnext.settings import Settings, load_settings, without_password
+from watchnext.settings import Settings, load_settings, without_passwords
 
 app = typer.Typer(no_args_is_help=True)
 MASK = "********"
@@ -63,10 +63,10 @@ def masked(value: Any) -> Any:
     """`value` with secrets hidden, also that of a connection string; one that is not set shows as empty."""
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
-    if isinstance(value, str):
-        return without_password(value)
     if isinstance(value, list):
         return [masked(entry) for entry in value]
+    if isinstance(value, str):  # features.online and features.registry may carry a password
+        return without_passwords(value)
     return value if isinstance(value, int | float | bool | None) else str(value)
 
 

@@ -16,7 +16,7 @@ from watchnext.local.router import router_server
 from watchnext.local.servers import ONE_THREAD, Port, Server, run_folder
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
-from watchnext.settings import Settings, without_password
+from watchnext.settings import Settings, without_passwords
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
@@ -73,7 +73,7 @@ def loopback_port(address: str, setting: str) -> int:
         RemoteServerError: its host is another machine, or it has no port.
         ConfigError: it is no address.
     """
-    told = without_password(address)
+    told = without_passwords(address)
     try:
         parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
         host, port = parts.hostname, parts.port

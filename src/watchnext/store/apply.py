@@ -13,7 +13,7 @@ from feast import FeatureStore
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
-from watchnext.settings import Settings, load_settings, without_password
+from watchnext.settings import Settings, load_settings, without_passwords
 from watchnext.store.config import offline_type, repo_config, write_feature_store_yaml
 from watchnext.store.offline import OfflineLog
 from watchnext.store.online import STORE_ERRORS
@@ -35,15 +35,20 @@ def apply(settings: Settings) -> Path:
     if offline_type(settings) == "duckdb":
         for view in View:
             OfflineLog(settings.offline_path, view).create()
-    wanted = definitions(settings)
+    wanted, registry = definitions(settings), without_passwords(settings.registry_path)
     try:
         open_store(settings).apply(wanted.objects())
     except (OSError, *STORE_ERRORS) as error:
         raise StoreError(
-            f"the definitions cannot be registered in {settings.registry_path} "
-            f"(online store {without_password(settings.features.online)}): {error}"
+            f"the definitions cannot be registered in {registry} "
+            f"(online store {without_passwords(settings.features.online)}): {error}"
         ) from error
-    _log.info("feast_applied", registry=settings.registry_path, views=len(wanted.views), services=len(wanted.services))
+    _log.info(
+        "feast_applied",
+        registry=registry,
+        views=len(wanted.views),
+        services=len(wanted.services),
+    )
     return path
 
 

@@ -19,7 +19,7 @@ from feast.repo_config import RepoConfig
 from pydantic import ValidationError
 
 from watchnext.errors import ConfigError
-from watchnext.settings import Settings, without_password
+from watchnext.settings import Settings, without_passwords
 
 PROJECT: Final = "watchnext"
 _STORE_OPTIONS: Final[tuple[str, ...]] = ("redis_type", "sentinel_master", "key_ttl_seconds")
@@ -37,7 +37,7 @@ def online_options(connection: str, password: str = "") -> dict[str, Any]:
     hosts = [part for part in parts if "=" not in part]
     if not hosts or not all(_HOST.fullmatch(host) for host in hosts):
         raise ConfigError(
-            f"features.online has no host:port in {without_password(connection)!r}; wanted such as "
+            f"features.online has no host:port in {without_passwords(connection)!r}; wanted such as "
             "127.0.0.1:16379 or valkey:6379,password=...,ssl=true (WATCHNEXT_FEATURES__ONLINE)"
         )
     options = dict(part.split("=", 1) for part in parts if "=" in part)
@@ -106,7 +106,7 @@ def repo_config(settings: Settings) -> RepoConfig:
     except ValidationError as error:
         reasons = "; ".join(str(reason["msg"]) for reason in error.errors(include_input=False, include_context=False))
         raise ConfigError(
-            f"Feast refuses features.online = {without_password(settings.features.online)!r}: {reasons} "
+            f"Feast refuses features.online = {without_passwords(settings.features.online)!r}: {reasons} "
             "(WATCHNEXT_FEATURES__ONLINE)"
         ) from None  # Feast's own text shows the password
 

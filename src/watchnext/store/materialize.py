@@ -19,7 +19,7 @@ from feast.errors import FeatureViewNotFoundException
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
-from watchnext.settings import Settings, load_settings, without_password
+from watchnext.settings import Settings, load_settings, without_passwords
 from watchnext.store import values
 from watchnext.store.apply import open_store
 from watchnext.store.offline import OfflineLog
@@ -55,11 +55,12 @@ def materialize(
                 counts[view] += rows
         except FeatureViewNotFoundException as error:
             raise StoreError(
-                f"{view.value} is not registered in {settings.registry_path}: run `watchnext up`, which registers it"
+                f"{view.value} is not registered in {without_passwords(settings.registry_path)}: "
+                "run `watchnext up`, which registers it"
             ) from error
         except STORE_ERRORS as error:
             raise StoreError(
-                f"the feature store at {without_password(settings.features.online)} failed while {view.value} was "
+                f"the feature store at {without_passwords(settings.features.online)} failed while {view.value} was "
                 f"materialized: {error}"
             ) from error
         _log.info("materialized", view=view.value, rows=counts[view])

@@ -20,7 +20,7 @@ from feast.errors import FeastObjectNotFoundException
 from watchnext.contracts.names import FeatureService, View
 from watchnext.contracts.rows import ROW_OF_VIEW
 from watchnext.errors import StoreError
-from watchnext.settings import Settings
+from watchnext.settings import Settings, without_passwords
 from watchnext.store.apply import open_store
 from watchnext.store.config import offline_type
 from watchnext.store.offline import arrow_schema
@@ -82,7 +82,8 @@ def _wanted(
             offered = {source: store.get_feature_view(source.value).features}
     except FeastObjectNotFoundException as error:
         raise StoreError(
-            f"{source.value} is not registered in {settings.registry_path}: run `watchnext up`, which registers it"
+            f"{source.value} is not registered in {without_passwords(settings.registry_path)}: "
+            "run `watchnext up`, which registers it"
         ) from error
     names = {view: [field.name for field in fields] for view, fields in offered.items()}
     if features is None:

@@ -25,7 +25,7 @@ from feast.repo_config import RepoConfig
 from watchnext.contracts.names import Entity, View
 from watchnext.contracts.rows import ROW_OF_VIEW, USER_ROWS, VIDEO_ROWS, FeatureRow
 from watchnext.errors import StoreError
-from watchnext.settings import Settings, without_password
+from watchnext.settings import Settings, without_passwords
 from watchnext.store import values
 from watchnext.store.config import repo_config
 from watchnext.store.online import STORE_ERRORS, EntityRedisStore
@@ -68,7 +68,7 @@ class FeatureStoreRows:
     @classmethod
     def open(cls, settings: Settings) -> "FeatureStoreRows":
         """The store of these settings; connects at the first read or write."""
-        return cls(repo_config(settings), definitions(settings), without_password(settings.features.online))
+        return cls(repo_config(settings), definitions(settings), without_passwords(settings.features.online))
 
     def warm_up(self) -> None:
         """Pay for lazy imports and the connection before the first request does.

@@ -18,8 +18,8 @@ from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
 from watchnext.errors import StoreError
 from watchnext.ops.metrics import EVENTS, ROWS_WRITTEN
-from watchnext.settings import Settings
-from watchnext.store.config import masked, online_options
+from watchnext.settings import Settings, without_passwords
+from watchnext.store.config import online_options
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import Batch, EventArchive
@@ -56,7 +56,7 @@ class Materializer:
         confirm: Callable[[], None],
     ) -> None:
         self._late_ms = late_ms(settings)
-        self._online_name = masked(settings.features.online)
+        self._online_name = without_passwords(settings.features.online)
         self._expiring = "key_ttl_seconds" in online_options(settings.features.online)
         self._archive = archive
         self._offline = offline

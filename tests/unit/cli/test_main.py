@@ -62,7 +62,8 @@ def test_status_does_not_import_what_is_heavy():
 def test_config_show_tells_where_a_value_came_from_and_hides_secrets(tmp_path: Path):
     file = tmp_path / "settings.yaml"
     file.write_text(
-        "kafka: {group: mine, sasl_password: hush}\nfeatures: {online: 'redis:6379,password=hush,ssl=true'}\n"
+        "kafka: {group: mine, sasl_password: hush}\n"
+        "features: {online: 'valkey:6379,password=hush', registry: 'postgresql+psycopg://feast:hush@h:5432/feast'}\n"
     )
 
     run = watchnext("--config", str(file), "--set", "kafka.partitions=8", "config", "show", "--json", home=tmp_path)
@@ -72,7 +73,8 @@ def test_config_show_tells_where_a_value_came_from_and_hides_secrets(tmp_path: P
     assert rows["kafka.group"] == ("mine", f"file {file}")
     assert rows["kafka.session_timeout_ms"] == (10_000, "default")
     assert rows["kafka.sasl_password"] == ("********", f"file {file}")
-    assert rows["features.online"] == ("redis:6379,password=***,ssl=true", f"file {file}")
+    assert rows["features.online"] == ("valkey:6379,password=***", f"file {file}")
+    assert rows["features.registry"] == ("postgresql+psycopg://feast:***@h:5432/feast", f"file {file}")
     assert "hush" not in run.stdout + run.stderr
 
 

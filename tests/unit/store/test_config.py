@@ -7,7 +7,7 @@ from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.repo_config import RepoConfig
 
 from watchnext.errors import ConfigError
-from watchnext.settings import Features, Settings, without_password
+from watchnext.settings import Features, Settings
 from watchnext.store.config import feature_store_document, online_options, repo_config
 
 FEATURE_REPO = Path(__file__).parents[3] / "feature_repo"
@@ -87,10 +87,6 @@ def test_a_string_without_host_and_port_names_the_setting_and_hides_the_password
         online_options(connection)
 
     assert "hunter2" not in str(raised.value)
-
-
-def test_a_connection_string_without_its_password_keeps_the_address() -> None:
-    assert without_password("valkey:6379,password=hunter2,ssl=true") == "valkey:6379,password=***,ssl=true"
 
 
 @pytest.mark.parametrize(
