@@ -10,6 +10,8 @@ from pathlib import Path
 
 import structlog
 from feast import FeatureStore
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from sqlalchemy.exc import SQLAlchemyError
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
@@ -38,7 +40,7 @@ def apply(settings: Settings) -> Path:
     wanted, registry = definitions(settings), without_passwords(settings.registry_path)
     try:
         open_store(settings).apply(wanted.objects())
-    except (OSError, *STORE_ERRORS) as error:
+    except (OSError, SQLAlchemyError, ImportError, DecodeError, *STORE_ERRORS) as error:  # ImportError: its driver's
         raise StoreError(
             f"the definitions cannot be registered in {registry} "
             f"(online store {without_passwords(settings.features.online)}): {error}"
