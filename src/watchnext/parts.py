@@ -19,19 +19,22 @@ def create_part(path: Path, table: Any, *, wanted: str) -> None:
     """Write an Arrow table to `path`, durably; its folder is made where it is missing.
 
     Raises:
-        StoreError: `path` is there already; the message says what was `wanted`.
+        StoreError: `path` is there already, or cannot be written (a full disk, a volume that is away); the message says
+            what was `wanted`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = write_aside(path, table)
     try:
-        os.link(aside, path)
-    except FileExistsError as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = write_aside(path, table)
+        try:
+            _link(aside, path, wanted)
+        finally:
+            aside.unlink()
+        _sync(path.parent)
+    except OSError as error:
         raise StoreError(
-            f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
+            f"{path} cannot be written ({error}); wanted to {wanted}: has its volume room, and is it mounted for us to "
+            "write?"
         ) from error
-    finally:
-        aside.unlink()
-    _sync(path.parent)
 
 
 def write_aside(path: Path, table: Any) -> Path:
@@ -46,6 +49,15 @@ def write_aside(path: Path, table: Any) -> Path:
         aside.unlink(missing_ok=True)
         raise
     return aside
+
+
+def _link(aside: Path, path: Path, wanted: str) -> None:
+    try:
+        os.link(aside, path)
+    except FileExistsError as error:
+        raise StoreError(
+            f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
+        ) from error
 
 
 def _sync(folder: Path) -> None:

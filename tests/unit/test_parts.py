@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -30,3 +31,23 @@ def test_a_part_is_never_written_over_and_nothing_stays_aside(tmp_path: Path) ->
 
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_a_full_disk_is_a_store_error_that_a_worker_waits_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"a\.parquet cannot be written \(.*No space left.*wanted to begin at 7"):
+        create_part(tmp_path / "a.parquet", ONE, wanted="begin at 7")
+    monkeypatch.undo()
+
+    assert list(tmp_path.iterdir()) == []
+    create_part(tmp_path / "a.parquet", ONE, wanted="begin at 7")
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        create_part(tmp_path / "file" / "a.parquet", ONE, wanted="begin")
