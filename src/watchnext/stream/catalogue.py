@@ -19,7 +19,7 @@ from watchnext.contracts.events import CatalogEvent
 from watchnext.contracts.names import Topic
 from watchnext.errors import EventError, ServerError
 from watchnext.settings import Settings
-from watchnext.stream.client import reading
+from watchnext.stream.client import connecting, reading
 from watchnext.stream.folds import VideoFacts
 from watchnext.stream.messages import read_message
 
@@ -31,15 +31,20 @@ _log = structlog.get_logger(__name__)
 
 
 class CatalogueFollower:
-    """Reads `video-catalog` outside of any group; `videos` is the mapping that the folds look into."""
+    """Reads `video-catalog` outside of any group; `videos` is the mapping that the folds look into.
+
+    Raises:
+        ServerError: the broker does not answer.
+    """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.videos: dict[str, VideoFacts] = {}
         self._clock = clock
         self._future_minutes = settings.features.future_minutes
-        self._consumer = KafkaConsumer(
-            **reading(settings), group_id=None, client_id="watchnext-catalogue", max_poll_records=5_000
-        )
+        with connecting(settings):
+            self._consumer = KafkaConsumer(
+                **reading(settings), group_id=None, client_id="watchnext-catalogue", max_poll_records=5_000
+            )
         partitions = range(settings.kafka.partitions)
         self._consumer.assign([TopicPartition(Topic.CATALOG.value, number) for number in partitions])
 

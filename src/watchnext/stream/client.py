@@ -1,7 +1,12 @@
 """How every Kafka client of ours connects: one place turns `settings.kafka` into kafka-python's arguments."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from kafka.errors import KafkaError
+
+from watchnext.errors import ServerError
 from watchnext.settings import Settings
 
 
@@ -31,3 +36,15 @@ def reading(settings: Settings) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
     }
+
+
+@contextmanager
+def connecting(settings: Settings) -> Iterator[None]:
+    """For the making of a client, and questions to one: what it raises where no broker answers is a `ServerError`."""
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise ServerError(
+            f"no Kafka broker answered at {settings.kafka.bootstrap} ({error}); start one with `watchnext up`, "
+            "or set WATCHNEXT_KAFKA__BOOTSTRAP"
+        ) from error

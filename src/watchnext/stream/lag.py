@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import ServerError
 from watchnext.settings import Settings
-from watchnext.stream.client import reading
+from watchnext.stream.client import connecting, reading
 from watchnext.stream.topics import INPUT_TOPICS
 
 _LOOK_EVERY_S: Final = 0.5
@@ -23,12 +22,10 @@ class LagMonitor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        try:
+        with connecting(settings):
             self._consumer = KafkaConsumer(
                 **reading(settings), group_id=settings.kafka.group, client_id="watchnext-lag"
             )
-        except (KafkaError, OSError) as error:
-            raise self._down(error) from error
 
     def read(self) -> Lag:
         """Remaining messages by topic and partition.
@@ -38,12 +35,10 @@ class LagMonitor:
         """
         kafka = self._settings.kafka
         wanted = [TopicPartition(topic.value, number) for topic in INPUT_TOPICS for number in range(kafka.partitions)]
-        try:
+        with connecting(self._settings):
             committed = {tp: self._consumer.committed(tp) for tp in wanted}  # before the ends: deltas come first
             begins = self._consumer.beginning_offsets(wanted)
             ends = self._consumer.end_offsets(wanted)
-        except KafkaError as error:
-            raise self._down(error) from error
         lag: Lag = {topic: {} for topic in INPUT_TOPICS}
         for tp in wanted:
             lag[Topic(tp.topic)][tp.partition] = ends[tp] - max(committed[tp] or 0, begins[tp])
@@ -52,12 +47,6 @@ class LagMonitor:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close(autocommit=False)
-
-    def _down(self, error: Exception) -> ServerError:
-        return ServerError(
-            f"no Kafka broker answered at {self._settings.kafka.bootstrap} ({error}); start one with `watchnext up`, "
-            "or set WATCHNEXT_KAFKA__BOOTSTRAP"
-        )
 
 
 def lag(settings: Settings) -> Lag:

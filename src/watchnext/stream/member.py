@@ -26,7 +26,7 @@ from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.stream.catalogue import CatalogueFollower
-from watchnext.stream.client import reading
+from watchnext.stream.client import connecting, reading
 from watchnext.stream.materializer import Materializer
 from watchnext.stream.messages import dead_letter, letter_key, read_message
 from watchnext.stream.producer import EventProducer
@@ -41,7 +41,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Its collaborators are passed in; `worker.run` opens the real ones."""
+    """Its collaborators are passed in; `worker.run` opens the real ones.
+
+    Raises:
+        ServerError: the broker does not answer.
+    """
 
     def __init__(
         self,
@@ -78,17 +82,18 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             catalog=catalogue.videos,
             confirm=self._confirm,
         )
-        self._consumer = KafkaConsumer(
-            **reading(settings),
-            group_id=kafka.group,
-            client_id=name,
-            session_timeout_ms=kafka.session_timeout_ms,
-            heartbeat_interval_ms=max(300, kafka.session_timeout_ms // 4),
-            max_poll_records=kafka.batch_events,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_min_bytes=_FETCH_BYTES,
-            partition_assignment_strategy=(RangePartitionAssignor,),
-        )
+        with connecting(settings):
+            self._consumer = KafkaConsumer(
+                **reading(settings),
+                group_id=kafka.group,
+                client_id=name,
+                session_timeout_ms=kafka.session_timeout_ms,
+                heartbeat_interval_ms=max(300, kafka.session_timeout_ms // 4),
+                max_poll_records=kafka.batch_events,
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+                fetch_min_bytes=_FETCH_BYTES,
+                partition_assignment_strategy=(RangePartitionAssignor,),
+            )
 
     def run(self) -> None:
         """Work until `stop` is set, and then finish the batch in hand."""

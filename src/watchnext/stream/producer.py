@@ -19,7 +19,7 @@ from watchnext.contracts.events import Event, encode
 from watchnext.contracts.names import Topic
 from watchnext.errors import EventError, ServerError
 from watchnext.settings import Settings
-from watchnext.stream.client import connection
+from watchnext.stream.client import connecting, connection
 
 RARELY: Final = (20_000, 20, 20)  # garbage collector's thresholds, where much is held that makes no cycles
 _BATCH_BYTES: Final = 256 * 1024
@@ -70,7 +70,7 @@ class EventProducer:
     def __init__(self, settings: Settings, *, client_id: str = "watchnext-producer") -> None:
         self._bootstrap = settings.kafka.bootstrap
         self._failure: BaseException | None = None
-        try:
+        with connecting(settings):
             self._kafka = KafkaProducer(
                 **connection(settings),
                 client_id=client_id,
@@ -82,11 +82,6 @@ class EventProducer:
                 allow_auto_create_topics=False,
                 partitioner=KeyPartitioner(),
             )
-        except (KafkaError, OSError) as error:
-            raise ServerError(
-                f"no Kafka broker answered at {self._bootstrap} ({error}); start one with `watchnext up`, "
-                "or set WATCHNEXT_KAFKA__BOOTSTRAP"
-            ) from error
 
     def send(self, topic: Topic, event: Event, *, delivered: Delivered | None = None) -> None:
         """Queue one event under its own key; `flush` tells whether it arrived, or `delivered` where it is given.

@@ -15,7 +15,7 @@ from watchnext.contracts.names import COMPACTED_TOPICS, Topic
 from watchnext.contracts.rows import ROW_OF_TOPIC
 from watchnext.errors import ConfigError, ServerError
 from watchnext.settings import Settings
-from watchnext.stream.client import connection
+from watchnext.stream.client import connecting, connection
 
 INPUT_TOPICS: Final = tuple(ROW_OF_TOPIC)  # what the group consumes, one view each
 
@@ -63,7 +63,8 @@ def ensure_topics(settings: Settings, *, timeout_s: float = 30.0) -> None:
         ServerError: the broker is down or refused.
     """
     wait_for_broker(settings, timeout_s=timeout_s)
-    admin = _admin(settings)
+    with connecting(settings):
+        admin = _admin(settings)
     try:
         present = set(admin.list_topics())
         missing = [topic for topic in Topic if topic.value not in present]

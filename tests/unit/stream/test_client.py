@@ -1,10 +1,15 @@
 import pytest
 from kafka import codec
+from kafka.errors import KafkaTimeoutError
 
+from watchnext.clock import SystemClock
 from watchnext.contracts.names import Topic
+from watchnext.errors import ServerError
 from watchnext.settings import Settings
+from watchnext.stream import catalogue, topics
+from watchnext.stream.catalogue import CatalogueFollower
 from watchnext.stream.client import connection, reading
-from watchnext.stream.topics import topic_configs
+from watchnext.stream.topics import ensure_topics, topic_configs
 
 
 def test_bootstrap_may_name_several_brokers() -> None:
@@ -37,6 +42,22 @@ def test_reading_overrides_the_defaults_that_lose_data() -> None:
     assert arguments["enable_auto_commit"] is False
     assert arguments["auto_offset_reset"] == "earliest"
     assert arguments["isolation_level"] == "read_committed"
+
+
+def test_a_worker_whose_broker_goes_away_while_it_connects_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has no answer to kafka-python's own exceptions but a traceback."""
+
+    def gone(**_: object) -> None:
+        raise KafkaTimeoutError("Unable to bootstrap")
+
+    monkeypatch.setattr(catalogue, "KafkaConsumer", gone)
+    with pytest.raises(ServerError, match=r"no Kafka broker answered at a:1 .*WATCHNEXT_KAFKA__BOOTSTRAP"):
+        CatalogueFollower(Settings(kafka={"bootstrap": "a:1"}), SystemClock())
+
+    monkeypatch.setattr(topics, "wait_for_broker", lambda *_, **__: None)
+    monkeypatch.setattr(topics, "KafkaAdminClient", gone)
+    with pytest.raises(ServerError, match="no Kafka broker answered at a:1"):
+        ensure_topics(Settings(kafka={"bootstrap": "a:1"}))
 
 
 def test_each_codec_that_an_application_may_compress_with_can_be_read() -> None:
