@@ -104,7 +104,10 @@ def read_impressions(
     files: KuaiRandFiles, videos: pd.DataFrame, users: pd.DataFrame, now_ms: int, dropped: Dropped
 ) -> pd.DataFrame:
     """Impressions by time: user_id, video_id, time_ms, is_click, long_view, surface, seconds, ended_ms."""
-    shown = pd.concat([_read_log(path, videos, users, now_ms, dropped) for path in files.logs], ignore_index=True)
+    logs = [_read_log(path, videos, users, now_ms, dropped) for path in files.logs]
+    shown = pd.concat(logs, ignore_index=True)
+    # Copies differ by their date, which decides the file: one may be the last row of a log, the other in the next.
+    shown = drop_rows(shown, shown.duplicated(), files.logs[-1], "the same row came before", dropped)
     shown["seconds"] = shown["video_id"].map(videos.set_index("video_id")["seconds"])
     played = shown["play_time_ms"].clip(upper=(shown["seconds"] * 1000).round())
     shown["ended_ms"] = shown["time_ms"] + played.astype(np.int64)

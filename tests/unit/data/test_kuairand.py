@@ -50,6 +50,18 @@ def events_of(dataset: KuaiRand, topic: Topic) -> list:
     return [event for found, event in dataset.events() if found == topic]
 
 
+def test_a_row_and_its_copy_of_the_next_day_in_the_next_file_are_one_row(tmp_path):
+    data = official_folder(tmp_path) / "data"
+    first, copy = ROWS.splitlines(True)[:2]
+    (data / "log_standard_4_08_to_4_21_pure.csv").write_text(LOG + first)
+    (data / "log_standard_4_22_to_5_08_pure.csv").write_text(LOG + copy)
+
+    dataset = KuaiRand(tmp_path, clock=NOW)
+
+    assert dataset.describe().counts["impressions"] == 1
+    assert dataset.dropped == {"log_standard_4_22_to_5_08_pure.csv: the same row came before": 1}
+
+
 @pytest.mark.parametrize("make", [slice_folder, official_folder])
 def test_both_layouts_give_the_same_real_events(tmp_path, make):
     dataset = KuaiRand(make(tmp_path), clock=NOW)
