@@ -56,7 +56,7 @@ def kuairand_split(folder: Path, out: Path, cut_ms: int = TEST_CUT_MS, end_ms: i
     """
     dropped: Dropped = Dropped()
     files = KuaiRandFiles.find(folder)
-    videos = read_videos(files.videos, dropped)
+    videos = read_videos(files.videos, LATEST_MS, dropped)
     users = read_users(files.users, dropped)
     last_ms = LATEST_MS if end_ms is None else end_ms - 1
     shown = read_impressions(files, videos, users, last_ms, dropped).rename(columns={"time_ms": "at_ms"})
@@ -146,7 +146,7 @@ def _history_exposures(path: Path, videos: pd.DataFrame, cut_ms: int, dropped: D
     The file lists the last 50 exposures and the last 50 long views. The long views of listed exposures are found from
     the end; what is left over is older than the list.
     """
-    listed, long_views = read_history(path, videos, dropped)
+    listed, long_views = read_history(path, videos, LATEST_MS, dropped)
     exposures = _lists_by(listed["user_id"], listed["video_id"])
     viewed = _lists_by(long_views["user_id"], long_views["video_id"])
     users = pd.concat([listed, long_views]).drop_duplicates("user_id")

@@ -57,16 +57,17 @@ class KuaiRand:
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._files = KuaiRandFiles.find(folder)
         self.dropped: Dropped = Dropped()
-        self._videos = read_videos(self._files.videos, self.dropped)
+        now_ms = clock.now_ms()
+        self._videos = read_videos(self._files.videos, now_ms, self.dropped)
         people = read_users(self._files.users, self.dropped)
-        shown = read_impressions(self._files, self._videos, people, clock.now_ms(), self.dropped)
+        shown = read_impressions(self._files, self._videos, people, now_ms, self.dropped)
         self.last_ms = int(shown["ended_ms"].max())
         kept = keep_users(shown["user_id"], users)
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())
         self._people = people[people["user_id"].isin(kept)]
         recorded = self._files.history
-        history = NO_HISTORY if recorded is None else read_history(recorded, self._videos, self.dropped)
+        history = NO_HISTORY if recorded is None else read_history(recorded, self._videos, now_ms, self.dropped)
         self._seeds = self._untimed(history.long_views, kept)
         self._seed_shown = self._untimed(history.shown, kept)
 

@@ -62,8 +62,8 @@ class KuaiRandFiles:
         )
 
 
-def read_videos(path: Path, dropped: Dropped) -> pd.DataFrame:
-    """Videos: video_id, author_id, tags (list), uploaded_ms, seconds."""
+def read_videos(path: Path, now_ms: int, dropped: Dropped) -> pd.DataFrame:
+    """Videos that were uploaded until `now_ms`: video_id, author_id, tags (list), uploaded_ms, seconds."""
     raw = read_table(
         path,
         {
@@ -79,6 +79,9 @@ def read_videos(path: Path, dropped: Dropped) -> pd.DataFrame:
     uploaded = pd.to_datetime(raw["upload_dt"], format="%Y-%m-%d", errors="coerce")
     raw = drop_rows(raw, uploaded.isna(), path, "upload_dt is not a day", dropped)
     uploaded = uploaded.dropna().reset_index(drop=True)
+    future = uploaded > pd.Timestamp(now_ms + _BEIJING_MS, unit="ms")
+    raw = drop_rows(raw, future, path, "upload_dt is in the future", dropped)
+    uploaded = uploaded[~future].reset_index(drop=True)
     seconds = pd.to_numeric(raw["video_duration"], errors="coerce") / 1000
     seconds = seconds.where(seconds.between(0, 604_800, inclusive="right"))
     if seconds.isna().all():
@@ -127,11 +130,13 @@ _NO_ENTRIES: Final = pd.DataFrame(
 NO_HISTORY: Final = History(_NO_ENTRIES, _NO_ENTRIES)
 
 
-def read_history(path: Path, videos: pd.DataFrame, dropped: Dropped) -> History:
+def read_history(path: Path, videos: pd.DataFrame, now_ms: int, dropped: Dropped) -> History:
     """A user's last exposures, and their last long views, which may be older; a bad row is counted once."""
     kinds: dict[str, Kind] = {"user_id": "text", "last_time_ms": "number", _SHOWN: "optional", _LONG_VIEWS: "optional"}
     raw = read_table(path, kinds, dropped)
-    raw = drop_rows(raw, ~raw["last_time_ms"].between(1, LATEST_MS), path, "last_time_ms is no time", dropped)
+    raw = drop_rows(
+        raw, ~raw["last_time_ms"].between(1, now_ms), path, "last_time_ms is not between 1970 and now", dropped
+    )
     raw["last_time_ms"] = raw["last_time_ms"].astype(np.int64)
     shown, long_views = (_entries(raw, sequence, path, videos, dropped) for sequence in (_SHOWN, _LONG_VIEWS))
     return History(shown, long_views)

@@ -155,6 +155,21 @@ def test_a_bad_row_of_the_history_is_counted_once_and_a_bad_entry_where_it_stand
     }
 
 
+def test_what_is_uploaded_or_was_seen_in_the_future_is_left_out_and_counted(tmp_path):
+    """A replay would send it ahead of the clock, and the workers make dead letters of it."""
+    folder = slice_folder(tmp_path)
+    (folder / "videos.csv").write_text(VIDEOS + "103,7,NORMAL,2099-01-01,40000.0,12\n")
+    late = f"1,1,{NOW.now_ms() + 1},100,,100\n"
+    (folder / "history_before_0425.csv.gz").write_bytes(gzip.compress((HISTORY + late).encode()))
+
+    dataset = KuaiRand(folder, clock=NOW)
+
+    assert [video.video_id for video in dataset.catalog()] == ["100", "101", "102"]
+    assert max(event.at_ms for _, event in dataset.events()) < NOW.now_ms()
+    assert dataset.dropped["videos.csv: upload_dt is in the future"] == 1
+    assert dataset.dropped["history_before_0425.csv.gz: last_time_ms is not between 1970 and now"] == 1
+
+
 def test_a_folder_without_the_files_says_what_was_wanted(tmp_path):
     with pytest.raises(DataError, match=r"no KuaiRand-Pure here; wanted log_standard_4_08_to_4_21_pure\.csv"):
         KuaiRand(tmp_path, clock=NOW)
