@@ -14,6 +14,7 @@ import pandas as pd
 
 from watchnext.data.tables import Dropped, drop_rows, read_table
 
+_LAST_YEAR: Final = 2099  # times are before 2100, as in the events
 STARS: Final = (1, 2, 3, 4, 5)
 
 
@@ -56,6 +57,7 @@ def read_films(folder: Path, dropped: Dropped, edition: Edition = ML_100K) -> pd
     films.columns = pd.Index(["video_id", "title", "year", "genres"])
     films = drop_rows(films, films["video_id"].duplicated(), path, "the film came before", dropped)
     year = pd.to_numeric(films["year"], errors="coerce")
+    year = year.where(year.between(1, _LAST_YEAR))  # another is as good as none
     directors = _read_directors(folder, dropped, edition) if edition.directors else {}
     decade = [f"decade-{int(value) // 10 * 10}s" if value == value else "decade-unknown" for value in year]
     films["channel_id"] = films["video_id"].map(directors).fillna(pd.Series(decade))

@@ -51,6 +51,16 @@ def test_films_become_videos(folder):
     assert new.uploaded_at == 880_000_500_000  # rated before its release year
 
 
+@pytest.mark.parametrize("year", ["99999", "inf", "-5", "nan"])
+def test_a_film_of_an_impossible_year_is_of_none(folder, year):
+    with (folder / "ml-100k.item").open("a") as file:
+        file.write(f"14\tOdd\t{year}\tDrama\n")
+
+    *_, odd = MovieLens(folder, clock=NOW).catalog()
+
+    assert (odd.channel_id, odd.uploaded_at) == ("decade-unknown", 0)
+
+
 def test_users_keep_what_the_data_knows_of_them(folder):
     first, second = MovieLens(folder, clock=NOW).profiles()
 
