@@ -64,7 +64,8 @@ class MovieLens:
         watches = lay_out(ratings)
         self.last_ms = int(watches["ended_ms"].max())
         watches["other"] = unclicked_films(watches)
-        kept = keep_users(people["user_id"], users)
+        # Of a sample each rated something; the whole data set has the profiles of the others too.
+        kept = keep_users(watches["user_id"] if users else people["user_id"], users)
         self._people = people[people["user_id"].isin(kept)]
         self._watches = watches[watches["user_id"].isin(kept)]
 

@@ -61,6 +61,18 @@ def test_a_film_of_an_impossible_year_is_of_none(folder, year):
     assert (odd.channel_id, odd.uploaded_at) == ("decade-unknown", 0)
 
 
+def test_a_sample_is_of_users_who_rated(folder):
+    """A sample of one who did not would have no first and no last time to describe."""
+    with (folder / "ml-100k.user").open("a") as file:
+        file.writelines(f"silent-{number}\t30\tF\tother\t10001\n" for number in range(50))
+
+    sample = MovieLens(folder, clock=NOW, users=1)
+
+    assert [profile.user_id for profile in sample.profiles()] in (["1"], ["2"])
+    assert sample.describe().counts["users"] == 1
+    assert MovieLens(folder, clock=NOW).describe().counts["users"] == 52
+
+
 def test_users_keep_what_the_data_knows_of_them(folder):
     first, second = MovieLens(folder, clock=NOW).profiles()
 
