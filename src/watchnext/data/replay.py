@@ -84,8 +84,7 @@ def recorded_shift(home: Path, name: str) -> Shift | None:
     Raises:
         DataError: the record cannot be read.
     """
-    entry = _records(home).get(name)
-    return None if entry is None else Shift(**entry)
+    return _records(home).get(name)
 
 
 def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock) -> Shift:
@@ -171,22 +170,21 @@ def _path(home: Path) -> Path:
     return home / "replay.json"
 
 
-def _records(home: Path) -> dict[str, dict[str, int]]:
+def _records(home: Path) -> dict[str, Shift]:
     path = _path(home)
     if not path.exists():
         return {}
     try:
-        records: dict[str, dict[str, int]] = json.loads(path.read_text())
-    except ValueError as error:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Shift])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: not JSON ({error}); wanted the shifts of earlier replays: restore or delete it"
+            f"{path}: {error}; wanted the shifts of earlier replays as JSON: restore or delete it"
         ) from error
-    return records
 
 
 def _record(home: Path, name: str, shift: Shift) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    records = _records(home) | {name: asdict(shift)}
+    records = {known: asdict(entry) for known, entry in (_records(home) | {name: shift}).items()}
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="replay-", delete=False) as file:
         json.dump(records, file, indent=1)
     os.replace(file.name, _path(home))

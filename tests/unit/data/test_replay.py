@@ -137,10 +137,14 @@ def test_a_second_sending_that_is_cut_off_leaves_the_first_on_record(tmp_path, b
     assert recorded_shift(tmp_path, "simulator") == finished
 
 
-def test_a_torn_record_is_an_error_that_names_the_file(tmp_path):
-    (tmp_path / "replay.json").write_text('{"simulator": ')
+@pytest.mark.parametrize(
+    "text",
+    ['{"simulator": ', "[]", "null", '{"simulator": 3}', '{"simulator": {}}', '{"simulator": {"days": "x"}}', "\xff"],
+)
+def test_a_torn_record_is_an_error_that_names_the_file(tmp_path, text):
+    (tmp_path / "replay.json").write_text(text, encoding="latin-1")
 
-    with pytest.raises(DataError, match=r"replay\.json: not JSON"):
+    with pytest.raises(DataError, match=r"replay\.json: .*; wanted the shifts of earlier replays as JSON"):
         recorded_shift(tmp_path, "simulator")
 
 
