@@ -7,6 +7,7 @@ sample, and training months later all mean the same by "3 days ago". Whole days 
 10
 """
 
+import fcntl
 import itertools
 import json
 import os
@@ -184,7 +185,9 @@ def _records(home: Path) -> dict[str, Shift]:
 
 def _record(home: Path, name: str, shift: Shift) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    records = {known: asdict(entry) for known, entry in (_records(home) | {name: shift}).items()}
-    with tempfile.NamedTemporaryFile("w", dir=home, prefix="replay-", delete=False) as file:
-        json.dump(records, file, indent=1)
-    os.replace(file.name, _path(home))
+    with (home / "replay.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two replays at once each keeps the other's record
+        records = {known: asdict(entry) for known, entry in (_records(home) | {name: shift}).items()}
+        with tempfile.NamedTemporaryFile("w", dir=home, prefix="replay-", delete=False) as file:
+            json.dump(records, file, indent=1)
+        os.replace(file.name, _path(home))

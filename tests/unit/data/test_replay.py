@@ -1,5 +1,6 @@
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka.errors import KafkaTimeoutError
@@ -192,3 +193,11 @@ def test_without_a_speed_nothing_waits():
         raise AssertionError(f"slept {seconds}")
 
     assert len(list(paced(iter(events), 0, sleep=never))) == 2
+
+
+def test_two_replays_at_once_keep_each_others_records(tmp_path):
+    names = [f"set-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: record_finished(tmp_path, name, Shift(1, NOW), 5, FixedClock(NOW)), names))
+
+    assert all(recorded_shift(tmp_path, name) is not None for name in names)
