@@ -55,7 +55,7 @@ class Features(Section):
     registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
     archive: str = Field("", description="folder of the event archive, which all workers mount; empty: <home>/archive")
     offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")
-    late_days: float = Field(7, gt=0, description="events later than this go to the archive only")
+    late_days: float = Field(7, gt=0, allow_inf_nan=False, description="events later than this go to the archive only")
     future_minutes: float = Field(10, ge=0, description="events further ahead than this are dead letters")
 
 

@@ -84,3 +84,11 @@ def test_local_workers_share_an_address_and_pods_do_not(name: str, port: int) ->
 )
 def test_an_address_keeps_all_but_its_password(address: str, shown: str) -> None:
     assert without_passwords(address) == shown
+
+
+@pytest.mark.parametrize("days", ["inf", "nan"])
+def test_late_days_without_an_end_are_refused(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
+    monkeypatch.setenv("WATCHNEXT_FEATURES__LATE_DAYS", days)
+
+    with pytest.raises(ConfigError, match="WATCHNEXT_FEATURES__LATE_DAYS"):
+        load_settings()
