@@ -51,8 +51,8 @@ class KuaiRandFiles:
             DataError: neither layout is there.
         """
         for place in (folder, folder / "data"):
-            logs = tuple(place / name for name in OFFICIAL_LOGS if (place / name).is_file())
-            if logs:
+            logs = tuple(place / name for name in OFFICIAL_LOGS)
+            if any(log.is_file() for log in logs):  # one alone is half the data: reading names the one that is missing
                 return cls(place, logs, place / _OFFICIAL_TABLES[0], place / _OFFICIAL_TABLES[1], None)
             if (place / _SLICE[0]).is_file():
                 return cls(place, (place / _SLICE[0],), place / _SLICE[1], place / _SLICE[2], place / _SLICE[3])

@@ -170,6 +170,14 @@ def test_what_is_uploaded_or_was_seen_in_the_future_is_left_out_and_counted(tmp_
     assert dataset.dropped["history_before_0425.csv.gz: last_time_ms is not between 1970 and now"] == 1
 
 
+@pytest.mark.parametrize("missing", ["log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv"])
+def test_half_of_the_official_log_is_not_taken_for_all_of_it(tmp_path, missing):
+    (official_folder(tmp_path) / "data" / missing).unlink()
+
+    with pytest.raises(DataError, match=rf"{missing}: no such file"):
+        KuaiRand(tmp_path, clock=NOW)
+
+
 def test_a_folder_without_the_files_says_what_was_wanted(tmp_path):
     with pytest.raises(DataError, match=r"no KuaiRand-Pure here; wanted log_standard_4_08_to_4_21_pure\.csv"):
         KuaiRand(tmp_path, clock=NOW)
