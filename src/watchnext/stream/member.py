@@ -146,6 +146,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def _take_over(self, assigned: Collection[TopicPartition]) -> None:
         """Go to the committed offsets, and finish the batches that were begun there."""
         self._rebuild()
+        self._producer.flush()  # what an abandoned batch left in the queue: no second copy of it piles up behind
         starts = {tp: self._consumer.committed(tp) for tp in sorted(assigned)}
         fresh = [tp for tp, offset in starts.items() if offset is None]
         if fresh:  # fix the first offset for good: it names the first part

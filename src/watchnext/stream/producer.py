@@ -25,6 +25,7 @@ RARELY: Final = (20_000, 20, 20)  # garbage collector's thresholds, where much i
 _BATCH_BYTES: Final = 256 * 1024
 _LINGER_MS: Final = 20
 _FLUSH_S: Final = 60.0
+_NEVER_MS: Final = 2**31 - 1  # 24 days
 _FLUSH_EVERY: Final = 20_000  # bounds the memory that unacknowledged messages take
 
 _hash = lru_cache(maxsize=100_000)(murmur2)  # of a key, in pure Python
@@ -65,9 +66,15 @@ class EventProducer:
     """Sends events to their topics; one a process, safe to share between threads.
 
     Record time is the send time (retention must not delete a replay); the event's own times are in its body.
+
+    Args:
+        settings: for the broker.
+        client_id: what the broker calls it.
+        expires: whether the client gives a message up that the broker did not take for two minutes. One given up
+            leaves a gap before those that were queued after it.
     """
 
-    def __init__(self, settings: Settings, *, client_id: str = "watchnext-producer") -> None:
+    def __init__(self, settings: Settings, *, client_id: str = "watchnext-producer", expires: bool = True) -> None:
         self._bootstrap = settings.kafka.bootstrap
         self._failure: BaseException | None = None
         with connecting(settings):
@@ -81,6 +88,7 @@ class EventProducer:
                 linger_ms=_LINGER_MS,
                 allow_auto_create_topics=False,
                 partitioner=KeyPartitioner(),
+                **({} if expires else {"delivery_timeout_ms": _NEVER_MS}),
             )
 
     def send(self, topic: Topic, event: Event, *, delivered: Delivered | None = None) -> None:

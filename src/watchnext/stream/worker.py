@@ -80,7 +80,7 @@ def run(settings: Settings, name: str) -> None:
         offline = {view: OfflineLog(settings.offline_path, view) for view in View}
         online = FeatureStoreRows.open(settings)
         clock = SystemClock()
-        with EventProducer(settings, client_id=name) as producer:
+        with EventProducer(settings, client_id=name, expires=False) as producer:  # ADR 10: deltas leave no gap
             member = Member(
                 settings,
                 name,
