@@ -5,9 +5,10 @@
 """
 
 import gc
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -75,12 +76,20 @@ class EventProducer:
     """
 
     def __init__(self, settings: Settings, *, client_id: str = "watchnext-producer", expires: bool = True) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._expires = expires
         self._bootstrap = settings.kafka.bootstrap
         self._failure: BaseException | None = None
-        with connecting(settings):
-            self._kafka = KafkaProducer(
-                **connection(settings),
-                client_id=client_id,
+        self._taking = threading.Lock()  # no message goes to a client that is being replaced
+        self._spent = False
+        self._kafka = self._connected()
+
+    def _connected(self) -> Any:
+        with connecting(self._settings):
+            return KafkaProducer(
+                **connection(self._settings),
+                client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
                 compression_type="lz4",
@@ -88,7 +97,7 @@ class EventProducer:
                 linger_ms=_LINGER_MS,
                 allow_auto_create_topics=False,
                 partitioner=KeyPartitioner(),
-                **({} if expires else {"delivery_timeout_ms": _NEVER_MS}),
+                **({} if self._expires else {"delivery_timeout_ms": _NEVER_MS}),
             )
 
     def send(self, topic: Topic, event: Event, *, delivered: Delivered | None = None) -> None:
@@ -110,17 +119,20 @@ class EventProducer:
         delivered: Delivered | None = None,
     ) -> None:
         """Queue bytes as they are (dead letters, tests of bad messages)."""
-        if delivered is None:
-            self._raise_failure()
         try:
-            future = self._kafka.send(topic.value, key=key, value=value, partition=partition)
+            with self._taking:
+                spent = self._spent  # read first: whoever sets it has noted the failure before
+                if delivered is None:
+                    self._raise_failure()  # or this message would overtake the failed one, through the new client
+                kafka = self._renewed() if spent else self._kafka
+                future = kafka.send(topic.value, key=key, value=value, partition=partition)
         except MessageSizeTooLargeError as error:
             raise EventError(
                 f"{topic.value}: a message of {len(value or b''):,} bytes is too large: {error}"
             ) from error
         except KafkaError as error:
             raise ServerError(f"the broker at {self._bootstrap} took no message for {topic.value}: {error}") from error
-        future.add_errback(delivered or self._note)
+        future.add_errback(partial(self._failed, kafka, delivered or self._note))
         if delivered is not None:
             future.add_callback(lambda _: delivered(None))
 
@@ -172,8 +184,10 @@ class EventProducer:
         """Flush and disconnect."""
         try:
             self.flush()
-        finally:
-            self._kafka.close(timeout=5)
+        except ServerError:
+            _abandon(self._kafka)
+            raise
+        self._kafka.close(timeout=5)
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +198,24 @@ class EventProducer:
         if error is None:
             self.close()
         else:
-            self._kafka.close(timeout=0)
+            _abandon(self._kafka)
+
+    def _renewed(self) -> Any:
+        """A new client in the place of one that failed a message.
+
+        kafka-python's idempotent client is of no more use then. Where a message expired that it had sent before, it
+        drops its producer id and never asks for another: it takes messages, sends none, and tells of none. Where the
+        broker refused one, it fails all that follow.
+        """
+        fresh = self._connected()
+        spent, self._kafka, self._spent = self._kafka, fresh, False
+        _abandon(spent)
+        return fresh
+
+    def _failed(self, kafka: Any, tell: Callable[[Exception], None], error: Exception) -> None:
+        tell(error)
+        if kafka is self._kafka:
+            self._spent = True
 
     def _note(self, error: Exception) -> None:
         self._failure = error
@@ -193,3 +224,9 @@ class EventProducer:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise ServerError(f"the broker at {self._bootstrap} refused a message: {failure}") from failure
+
+
+def _abandon(kafka: Any) -> None:
+    """Close without waiting; what is under way fails. `close` would flush first, raise on it, and leave all running."""
+    kafka.flush = lambda timeout=None: None
+    kafka.close(timeout=0)

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 
 from watchnext.contracts.events import SearchEvent
@@ -69,6 +69,85 @@ def test_who_listens_hears_of_its_message_and_no_other_fails_for_it(broker: Brok
     sender.flush()
     assert heard == [late, late, None]
     assert len(broker.futures) == 4
+
+
+class Client(Broker):
+    """As kafka-python's own: it waits in `close` for what is under way, and fails that where it must not wait."""
+
+    def flush(self, timeout: float) -> None:
+        if any(not future.is_done for future in self.futures):
+            raise KafkaTimeoutError("Timeout waiting for future")
+
+    def close(self, timeout: float) -> None:
+        self.flush(timeout)
+        for future in self.futures:
+            if not future.is_done:
+                future.failure(KafkaTimeoutError("closed"))
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    made: list[Client] = []
+
+    def connect(**_: Any) -> Client:
+        made.append(Client())
+        return made[-1]
+
+    monkeypatch.setattr(producer, "KafkaProducer", connect)
+    return made
+
+
+def test_after_a_message_that_failed_a_new_client_sends_and_the_old_ones_messages_are_told_of(clients: list[Client]):
+    heard: list[tuple[str, type[Exception] | None]] = []
+
+    def send(name: str) -> None:
+        sender.send(Topic.SEARCH, EVENT, delivered=lambda error: heard.append((name, error and type(error))))
+
+    sender = EventProducer(Settings())
+    send("expires")
+    send("is never sent")
+    clients[0].futures[0].failure(KafkaTimeoutError("120000 ms has passed"))
+    send("arrives")
+    assert [len(one.futures) for one in clients] == [2, 1]
+    clients[1].futures[0].success(None)
+    send("arrives too")
+    assert [len(one.futures) for one in clients] == [2, 2]
+    assert heard == [("expires", KafkaTimeoutError), ("is never sent", KafkaTimeoutError), ("arrives", None)]
+
+
+def test_while_no_broker_answers_the_old_client_keeps_its_messages(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+):
+    sender = EventProducer(Settings())
+    heard: list[Exception | None] = []
+    for _ in range(2):
+        sender.send(Topic.SEARCH, EVENT, delivered=heard.append)
+    late = KafkaTimeoutError("late")
+    clients[0].futures[0].failure(late)
+
+    def refuse(**_: Any) -> Client:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(producer, "KafkaProducer", refuse)
+    with pytest.raises(ServerError, match="no Kafka broker answered"):
+        sender.send(Topic.SEARCH, EVENT, delivered=heard.append)
+    assert heard == [late]
+
+
+def test_messages_under_way_do_not_hide_the_error_that_ends_a_producer(clients: list[Client]):
+    def send_one_and_fail() -> None:
+        with EventProducer(Settings()) as sender:
+            sender.send(Topic.SEARCH, EVENT)
+            raise ValueError("the data ends here")
+
+    with pytest.raises(ValueError, match="the data ends here"):
+        send_one_and_fail()
+    assert clients[0].futures[0].is_done
+
+
+def test_a_broker_that_does_not_acknowledge_is_named_when_the_producer_closes(clients: list[Client]):
+    with pytest.raises(ServerError, match="did not acknowledge all messages"), EventProducer(Settings()) as sender:
+        sender.send(Topic.SEARCH, EVENT)
 
 
 def test_garbage_is_collected_rarely_while_many_are_sent_and_as_before_afterwards(broker: Broker):
