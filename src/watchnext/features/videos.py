@@ -6,6 +6,7 @@ is the unknown video. Overlays append rows and refresh counters (`VideoTable.bui
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,11 @@ class VideoTable(CandidateVideos):
         Country 0, unknown to the generation, may not see what is restricted in a country unknown to it.
         """
         return np.asarray((self.restricted[:, country // 8] >> (country % 8) & 1) == 0)
+
+    @cached_property
+    def unrestricted(self) -> NDArray[np.bool_]:
+        """Which videos every country may see, `[videos]`."""
+        return np.asarray(~self.restricted.any(axis=1))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, texts as UTF-8 bytes with their ends (the bundle's file, the archive)."""

@@ -21,7 +21,7 @@ class Filter:
     """The rules of one request."""
 
     bundle: Bundle
-    country: str  # the request's, else the profile's
+    country: str  # the request's, else the profile's; empty: neither tells, or the profile cannot be read
     allowed: NDArray[np.bool_]  # [V]
     seen: NDArray[np.int32]
     seed: int  # row of the video that is being watched; 0: none
@@ -32,7 +32,10 @@ class Filter:
         country = request.country or state.country
         seen = rows_of(state.seen_ids, bundle)
         seed = bundle.vocabularies.videos.index(request.seed_video_id)
-        allowed = bundle.videos.allowed_in(bundle.vocabularies.countries.index(country))
+        if country:
+            allowed = bundle.videos.allowed_in(bundle.vocabularies.countries.index(country))
+        else:  # it may be any
+            allowed = bundle.videos.unrestricted.copy()
         allowed[seen] = False
         allowed[[0, seed]] = False
         return cls(bundle, country, allowed, seen, seed)
@@ -61,7 +64,7 @@ class Filter:
         if row in self.seen:
             return "seen: the user has watched it"
         if not self.allowed[row]:
-            return f"restricted in {self.country}"
+            return f"restricted in {self.country or 'a country, and which one the user is in is not known'}"
         return f"not retrieved: no source proposed it among the {len(candidates)} candidates"
 
 

@@ -112,6 +112,17 @@ class Down:
         raise VectorIndexError("connection refused")
 
 
+@pytest.mark.parametrize(
+    ("user", "parts"),
+    [("bea", {"features": Down()}), ("nobody", {}), ("torn", {})],
+)
+def test_where_nobody_tells_the_country_what_is_restricted_in_any_is_left_out(user: str, parts: dict[str, Any]):
+    envelope = ask(user, retriever(**parts), why_not=["v6"])
+    assert {"v6", "v9"}.isdisjoint(envelope.candidates.video_ids)
+    assert envelope.candidates.video_ids[:2] == ["v1", "v2"]
+    assert envelope.why_not["v6"] == "restricted in a country, and which one the user is in is not known"
+
+
 def similar_of(envelope: Envelope) -> list[str]:
     return [name for name, labels in sources(envelope).items() if "similar" in labels]
 
