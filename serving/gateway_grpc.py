@@ -9,6 +9,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from watchnext.contracts.api import MAX_BODY
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
 from watchnext.ops.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.gateway import INTERNAL, Gateway
@@ -41,6 +42,8 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
         try:
             metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
             self._gateway.authenticate(_key(metadata))
+            if request.ByteSize() > MAX_BODY:
+                raise RequestError(f"the message is longer than {MAX_BODY:,} bytes")
             left = context.time_remaining()
             answer = await self._gateway.recommend(
                 request_from_proto(request),

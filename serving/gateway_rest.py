@@ -13,13 +13,12 @@ from starlette.requests import ClientDisconnect
 
 import watchnext
 from serving.lifecycle import Lifecycle
-from watchnext.contracts.api import RecommendRequest, convert_request, decode_request, encode
+from watchnext.contracts.api import MAX_BODY, RecommendRequest, convert_request, decode_request, encode
 from watchnext.errors import AuthenticationError, OverloadError, RequestError
 from watchnext.ops.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.gateway import INTERNAL, Gateway, public
 from watchnext.recommend.openapi import describe
 
-MAX_BODY = 256 * 1024
 MAX_TIMEOUT_MS = 600_000
 PATH = "/v1/recommendations"
 GONE = 499  # nginx's status for a caller who went away: counted, seen by nobody

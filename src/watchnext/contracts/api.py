@@ -4,11 +4,13 @@ from typing import Any, Final
 
 import msgspec
 
+from watchnext.contracts.events import MAX_MILLIS
 from watchnext.contracts.names import MAX_K
 from watchnext.errors import RequestError
 
 DEFAULT_K: Final = 20
 MAX_ID: Final = 256
+MAX_BODY: Final = 256 * 1024  # bytes of a request
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,10 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
                 raise RequestError(f"{name} has {len(getattr(self, name))} characters; wanted at most {MAX_ID}")
         if len(self.why_not) > MAX_K:
             raise RequestError(f"why_not has {len(self.why_not)} ids; wanted at most {MAX_K}")
+        if (longest := max(map(len, self.why_not), default=0)) > MAX_ID:
+            raise RequestError(f"an id in why_not has {longest} characters; wanted at most {MAX_ID}")
+        if not 0 <= self.now_ms <= MAX_MILLIS:
+            raise RequestError(f"now_ms = {self.now_ms} came; wanted epoch milliseconds, 0 to {MAX_MILLIS}")
         return self
 
 

@@ -16,9 +16,10 @@ from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.errors import EventError
 
 MAX_MESSAGE_BYTES: Final = 1_000_000  # the broker's own default limit is 1 MiB
+MAX_MILLIS: Final = 4_102_444_800_000
 
 Id = Annotated[str, Meta(min_length=1, max_length=256, description="opaque id")]
-Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000, description="epoch milliseconds, before 2100")]
+Millis = Annotated[int, Meta(ge=0, le=MAX_MILLIS, description="epoch milliseconds, before 2100")]
 Seconds = Annotated[float, Meta(ge=0, le=604_800, description="seconds, a week at most")]
 Text = Annotated[str, Meta(max_length=2_000)]
 Word = Annotated[str, Meta(max_length=256)]

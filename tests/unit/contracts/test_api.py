@@ -22,6 +22,9 @@ def test_a_request_needs_a_user_alone():
         (b'{"user_id": "u", "k": 2.5}', "Expected `int`, got `float`"),
         (b'{"user_id": "u", "k": null}', "Expected `int`, got `null`"),
         (b'{"user_id": "u", "surface": "' + b"s" * 257 + b'"}', "surface has 257 characters"),
+        (b'{"user_id": "u", "why_not": ["v", "' + b"v" * 257 + b'"]}', "an id in why_not has 257 characters"),
+        (b'{"user_id": "u", "now_ms": -1}', "now_ms = -1 came; wanted epoch milliseconds, 0 to 4102444800000"),
+        (b'{"user_id": "u", "now_ms": 4102444800001}', "now_ms = 4102444800001 came"),
     ],
 )
 def test_a_bad_request_is_refused_with_what_was_wanted(body: bytes, message: str):

@@ -52,6 +52,18 @@ def test_the_trace_metadata_reaches_the_gateway(tmp_path: Path):
     assert gateway.told == {"budget_ms": None, "traceparent": "00-ab"}
 
 
+def test_a_message_has_the_limit_of_a_body(tmp_path: Path):
+    gateway = Answering()
+
+    async def call(stub: Any) -> None:
+        with pytest.raises(grpc.aio.AioRpcError, match="longer than 262,144 bytes") as caught:
+            await stub.Recommend(pb.RecommendRequest(user_id="u", why_not=["v" * 256] * 1_100))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+    run(gateway, tmp_path, call)
+    assert not gateway.told
+
+
 def test_a_failure_of_the_gateway_is_counted_as_the_code_that_the_caller_sees(tmp_path: Path):
     async def call(stub: Any) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
