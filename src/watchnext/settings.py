@@ -152,7 +152,7 @@ class Gateway(Section):
     rest_port: Port = 18000
     grpc_port: Port = 18001
     graph_url: str = "http://127.0.0.1:8080"
-    api_keys: list[SecretStr] = Field([], description="empty: no authentication")
+    api_keys: list[Annotated[SecretStr, Field(min_length=1)]] = Field([], description="empty: no authentication")
     max_concurrent: int = Field(64, ge=1, description="requests in flight; more are shed with 503")
     static_list: list[str] = Field(
         [], description="video ids for when the graph is down; empty: the live generation's popular videos"
@@ -160,7 +160,9 @@ class Gateway(Section):
     write_served: bool = True
     write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
     experiment: str = ""
-    arms: dict[str, float] = Field({}, description="arm to share; sticky by hash of user and experiment")
+    arms: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="arm to share; sticky by hash of user and experiment"
+    )
 
 
 class Ops(Section):

@@ -50,6 +50,23 @@ def test_variables_that_kubernetes_sets_for_services_stop_no_server(monkeypatch:
     assert load_settings().gateway.rest_port == 18000
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("API_KEYS", '[""]', r"gateway\.api_keys\.0"),  # it would let every caller pass who sends no key
+        ("ARMS__NEW", "nan", r"gateway\.arms\.new"),
+        ("ARMS__NEW", "-0.5", r"gateway\.arms\.new"),
+    ],
+)
+def test_a_key_without_letters_and_a_share_that_is_none_are_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"WATCHNEXT_GATEWAY__{variable}", value)
+
+    with pytest.raises(ConfigError, match=message):
+        load_settings()
+
+
 def test_an_entry_of_a_mapping_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHNEXT_GATEWAY__ARMS__NEW", "0.5")
 
