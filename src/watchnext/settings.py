@@ -15,6 +15,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -269,6 +270,11 @@ def load_settings(**flags: Any) -> Settings:
     check_variables(Settings, os.environ)
     try:
         return Settings(**flags)
+    except SettingsError as error:  # it names the section, and never the value, which may be a secret
+        raise ConfigError(
+            f"{error}: lists and mappings stand in the environment as JSON, such as "
+            f"""{variable_of("gateway.static_list")}='["video-1", "video-2"]'"""
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -67,6 +67,15 @@ def test_a_key_without_letters_and_a_share_that_is_none_are_refused(
         load_settings()
 
 
+def test_a_list_that_is_no_json_is_refused_without_telling_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_GATEWAY__API_KEYS", "hush")
+
+    with pytest.raises(ConfigError, match=r"gateway.*as JSON, such as WATCHNEXT_GATEWAY__STATIC_LIST=") as raised:
+        load_settings()
+
+    assert "hush" not in str(raised.value)
+
+
 def test_an_entry_of_a_mapping_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHNEXT_GATEWAY__ARMS__NEW", "0.5")
 
