@@ -109,10 +109,10 @@ def read(file: Path) -> Manifests:
         UsageError: the file cannot be read, or holds no InferenceGraph.
     """
     try:
-        documents = [one for document in yaml.safe_load_all(file.read_text()) for one in _items(document)]
+        documents = [one for document in yaml.safe_load_all(file.read_text()) for one in _items(_plain(document, {}))]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets a day 2026-99-99 out as ValueError
         raise UsageError(f"{file} is neither YAML nor JSON: {error}") from error
     found = [one for one in documents if _is_graph(one)]
     if not found:
@@ -129,11 +129,26 @@ def below(at: str, key: str) -> str:
     return f"{at}.{key}" if at and not at.endswith(":") else f"{at}{key}"
 
 
+def _plain(value: Any, seen: dict[int, Any]) -> Any:
+    """A value as JSON has it: keys are texts, so are YAML's dates and bytes, and nothing holds itself."""
+    if not isinstance(value, dict | list):
+        return value if isinstance(value, str | int | float | None) else str(value)
+    if id(value) not in seen:
+        seen[id(value)] = None
+        if isinstance(value, dict):
+            seen[id(value)] = {str(key): _plain(one, seen) for key, one in value.items()}
+        else:
+            seen[id(value)] = [_plain(one, seen) for one in value]
+    if seen[id(value)] is None:
+        raise ValueError("an alias holds itself")
+    return seen[id(value)]
+
+
 def _items(document: Any) -> list[Mapping[str, Any]]:
     if not isinstance(document, dict):
         return []
     if str(document.get("kind", "")).endswith("List"):
-        return [one for one in document.get("items") or [] if isinstance(one, dict)]
+        return [one for one in _as(list, document.get("items")) or [] if isinstance(one, dict)]
     return [document]
 
 
@@ -150,11 +165,13 @@ def _place(graph: Graph, *, alone: bool) -> str:
 
 def _propagated(documents: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for one in documents:
-        if one.get("kind") == "ConfigMap" and (one.get("metadata") or {}).get("name") == CONFIG_MAP:
-            text = (one.get("data") or {}).get("router", "{}")
+        metadata, data = (_as(dict, one.get(field)) or {} for field in ("metadata", "data"))
+        if one.get("kind") == "ConfigMap" and metadata.get("name") == CONFIG_MAP:
             try:
-                patterns = json.loads(text).get("headers", {}).get("propagate")
-            except (ValueError, AttributeError) as error:
+                patterns = json.loads(data.get("router", "{}")).get("headers", {}).get("propagate")
+                if not isinstance(patterns, list | None):
+                    raise ValueError(f"headers.propagate is {json.dumps(patterns)}; wanted a list of patterns")
+            except (ValueError, AttributeError, TypeError) as error:
                 raise UsageError(
                     f"data.router of ConfigMap {CONFIG_MAP} is no JSON object: {error}; KServe's controller ends on it"
                 ) from error

@@ -1,6 +1,7 @@
 """A graph in the real router with a stub for each step: which steps are called, with what, and what the client gets."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def read_stubs(words: Sequence[str]) -> dict[str, Stub | None]:
 
 def _stub(answer: str) -> Stub:
     name, _, status = answer.rpartition(":")
-    if not (name and status.isdigit()):
+    if not (name and re.fullmatch("[0-9]{1,9}", status)):
         name, status = answer, "200"
     if not 200 <= int(status) <= 599:
         raise UsageError(f"--stub with status {status} came; wanted 200 to 599")
@@ -104,3 +105,5 @@ def read_body(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name that no file can have
+        raise UsageError(f"{str(file)!r} cannot be read: {error}") from error

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from watchnext.graph.document import Graph, Node, Step
 from watchnext.graph.rules import Finding, Rule
@@ -63,7 +62,7 @@ RULES: Final = (
 )
 # Stricter than Go's url.Parse in nothing that a client can then reach.
 _ABSOLUTE: Final = re.compile(
-    r"(?i)https?://([^\s/?#@]*@)?(\[[0-9a-f:.%]+]|[^\s/?#:@\[\]{}<>\"^`|\\]+)(:\d+)?([/?#].*)?"
+    r"(?i)https?://([^\s/?#@]*@)?(\[[0-9a-f:.%]+]|[^\s/?#:@\[\]{}<>\"^`|\\]+)(:\d+)?(?P<rest>([/?#].*)?)"
 )
 _WRONG_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|[\x00-\x1f\x7f]")
 
@@ -85,9 +84,10 @@ def _check_target(step: Step) -> Iterator[Finding]:
     elif len(given) > 1:
         yield MANY_TARGETS.at(step.at, f"{' and '.join(given)} of step {step.label}")
     elif step.service_url:
-        if not _ABSOLUTE.fullmatch(step.service_url) or _WRONG_ESCAPE.search(step.service_url):
+        url = _ABSOLUTE.fullmatch(step.service_url)
+        if url is None or _WRONG_ESCAPE.search(step.service_url):
             yield URL_NOT_ABSOLUTE.at(f"{step.at}.serviceUrl", json.dumps(step.service_url))
-        elif urlsplit(step.service_url).path in ("", "/"):
+        elif re.match(r"/?([?#]|$)", url["rest"]):
             yield URL_WITHOUT_PATH.at(f"{step.at}.serviceUrl", json.dumps(step.service_url))
 
 

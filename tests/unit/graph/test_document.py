@@ -81,6 +81,15 @@ def test_an_empty_list_of_headers_is_not_none_at_all(tmp_path: Path, router: str
         ([{"apiVersion": "v1", "kind": "Service"}], "holds v1 Service; wanted"),
         ([{**graph("a"), "apiVersion": "serving.kserve.io/v1"}], "holds serving.kserve.io/v1 InferenceGraph; wanted"),
         ([graph("a"), config_map("{")], "data.router of ConfigMap inferenceservice-config is no JSON object"),
+        (
+            [graph("a"), config_map('{"headers": {"propagate": "X-Id"}}')],
+            'propagate is "X-Id"; wanted a list of patterns',
+        ),
+        (
+            [graph("a"), {**config_map("{}"), "data": {"router": None}}],
+            "router of ConfigMap inferenceservice-config is no",
+        ),
+        ([{"kind": "List", "items": 5}], "holds nothing"),
         ([graph("a"), config_map("[]")], "data.router of ConfigMap inferenceservice-config is no JSON object"),
     ],
 )
@@ -96,3 +105,33 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):
         read(tmp_path / "broken.yaml")
     with pytest.raises(UsageError, match=r"none\.yaml cannot be read"):
         read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nodes: 2026-99-99", "month must be in 1..12"),
+        ("nodes: &nodes {root: *nodes}", "an alias holds itself"),
+        ("nodes: " + "[" * 5_000, "recursion"),
+    ],
+)
+def test_yaml_that_makes_no_object_is_told(tmp_path: Path, text: str, said: str):
+    file = tmp_path / "graph.yaml"
+    file.write_text(text)
+
+    with pytest.raises(UsageError, match=said):
+        read(file)
+
+
+def test_numbers_and_dates_are_texts_where_json_has_them_as_such(tmp_path: Path):
+    file = tmp_path / "graph.yaml"
+    file.write_text(
+        "nodes: {1: {routerType: Sequence, steps: [{serviceUrl: 'http://[fe80]:8080/x'}]}, root: 2026-01-01}"
+    )
+
+    assert [(one.rule, one.path, one.came) for one in lint_file(file)] == [
+        ("wrong-type", "nodes.root", '"2026-01-01"; wanted a mapping'),
+        ("no-steps", "nodes.root.steps", "a node without steps"),
+        ("unreached-node", "nodes.1", "no way from root to it"),
+        ("no-client-timeout", "routerTimeouts.serviceClient", "left out"),
+    ]

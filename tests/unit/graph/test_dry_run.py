@@ -54,6 +54,8 @@ def test_stubs_from_words(tmp_path: Path):
         ("a=", "wanted STEP=FILE"),
         ("a=x:99", "status 99 came; wanted 200 to 599"),
         ("a=/no/such.json", "/no/such.json cannot be read: No such file"),
+        ("a=/no/such.json:²", "/no/such.json:² cannot be read: No such file"),
+        ("a=x\0y", "cannot be read: embedded null byte"),
     ],
 )
 def test_a_word_that_is_no_stub_is_told(word: str, said: str):
