@@ -35,8 +35,8 @@ def lint_file(file: Path, header_patterns: tuple[str, ...] = ()) -> list[Finding
 
 
 def lint(manifests: Manifests) -> list[Finding]:
-    """The findings, errors first."""
+    """The findings, errors first, each once: several ways from the root may lead to one round."""
     parts = (shape, wiring, targets, flow, conditions, timeouts)
     found = [finding for graph in manifests.graphs for part in parts for finding in part.check(graph)]
     found += headers.check(manifests.header_patterns)
-    return sorted(found, key=lambda finding: finding.severity != "error")
+    return sorted(dict.fromkeys(found), key=lambda finding: finding.severity != "error")

@@ -135,3 +135,12 @@ def test_numbers_and_dates_are_texts_where_json_has_them_as_such(tmp_path: Path)
         ("unreached-node", "nodes.1", "no way from root to it"),
         ("no-client-timeout", "routerTimeouts.serviceClient", "left out"),
     ]
+
+
+def test_a_round_that_two_ways_lead_to_is_told_once(tmp_path: Path):
+    loop = {"routerType": "Sequence", "steps": [{"nodeName": "loop"}]}
+    half = {"routerType": "Sequence", "steps": [{"nodeName": "loop"}]}
+    root = {"routerType": "Splitter", "steps": [{"nodeName": "a", "weight": 50}, {"nodeName": "b", "weight": 50}]}
+    file = write(tmp_path, {"nodes": {"root": root, "a": half, "b": half, "loop": loop}})
+
+    assert [one.path for one in lint_file(file) if one.rule == "endless-cycle"] == ["nodes.loop.steps[0].nodeName"]
