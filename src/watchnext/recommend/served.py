@@ -4,6 +4,7 @@ A bounded queue and one thread. While Kafka is down, what does not fit or is not
 list is counted in `watchnext_served_dropped_total`, logged once a period, and never an error of the request.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -85,6 +86,8 @@ class ServedLog:
         self._open_producer = open_producer
         self._write_impressions = write_impressions
         self._queue: queue.Queue[ServedEvent | None] = queue.Queue(CAPACITY)
+        self._open = 0  # lists whose fate is not known yet
+        self._counting = threading.Lock()
         self._closing = threading.Event()
         self._logged_at = 0.0
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
@@ -92,20 +95,20 @@ class ServedLog:
 
     def offer(self, request: RecommendRequest, answer: RecommendAnswer) -> None:
         """Queue an answer's list; never blocks, never raises."""
+        self._opened(1)
         try:
             self._queue.put_nowait(served_event(request, answer))
         except queue.Full:
             self._dropped(Topic.SERVED, "the queue is full")
 
     def close(self, timeout_s: float = 5) -> None:
-        """Write what is queued, for at most `timeout_s`."""
+        """Write what is queued, for at most `timeout_s` and as long again; what Kafka has not taken then is told."""
         self._closing.set()
-        try:
+        with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=timeout_s)
-        except queue.Full:
-            _log.error("served_events_lost", waiting=self._queue.qsize())
-            return
-        self._thread.join(timeout_s)
+            self._thread.join(timeout_s)
+        if self._open:
+            _log.error("served_events_lost", lists=self._open)
 
     def _run(self) -> None:
         producer: Producer | None = None
@@ -124,6 +127,10 @@ class ServedLog:
         if producer is not None:
             producer.close()
 
+    def _opened(self, lists: int) -> None:
+        with self._counting:
+            self._open += lists
+
     def _messages(self, event: ServedEvent) -> list[tuple[Topic, Event]]:
         stand_ins = impressions(event) if self._write_impressions else ()
         return [(Topic.SERVED, event), *((Topic.IMPRESSION, impression) for impression in stand_ins)]
@@ -133,9 +140,12 @@ class ServedLog:
             self._dropped(topic, f"{type(error).__name__}: {error}")
         elif topic is Topic.SERVED:
             SERVED_WRITTEN.inc()
+            self._opened(-1)
 
     def _dropped(self, topic: Topic, reason: str) -> None:
         (SERVED_DROPPED if topic is Topic.SERVED else IMPRESSIONS_DROPPED).inc()
+        if topic is Topic.SERVED:
+            self._opened(-1)
         now = time.monotonic()
         if now - self._logged_at > RETRY_SECONDS:
             self._logged_at = now

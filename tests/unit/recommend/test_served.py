@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
@@ -225,3 +226,27 @@ def test_of_a_list_that_kafka_did_not_take_the_impressions_are_not_written_eithe
     log.offer(REQUEST, ANSWER)
     log.close()
     assert counts() == [written, dropped + 1, impressions_dropped + 2]
+
+
+def test_lists_that_no_broker_took_until_the_gateway_ended_are_told():
+    release = threading.Event()
+
+    class Hung(Kept):
+        def send(self, topic: Topic, event: Event, *, delivered: Callable[[Exception | None], None]) -> None:
+            release.wait()
+
+    log = ServedLog(Hung, write_impressions=True)
+    for _ in range(5):
+        log.offer(REQUEST, ANSWER)
+    with structlog.testing.capture_logs() as logs:
+        log.close(timeout_s=0.05)
+    release.set()
+    assert [(one["event"], one["lists"]) for one in logs] == [("served_events_lost", 5)]
+
+
+def test_where_all_is_written_the_end_is_silent():
+    log = ServedLog(Kept, write_impressions=True)
+    log.offer(REQUEST, ANSWER)
+    with structlog.testing.capture_logs() as logs:
+        log.close()
+    assert logs == []
