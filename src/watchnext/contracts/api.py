@@ -43,6 +43,9 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("surface", "device", "country", "seed_video_id", "request_id", "traceparent", "arm"):
             if len(getattr(self, name)) > MAX_ID:
                 raise RequestError(f"{name} has {len(getattr(self, name))} characters; wanted at most {MAX_ID}")
+            _check_unicode(name, getattr(self, name))
+        _check_unicode("user_id", self.user_id)
+        _check_unicode("why_not", *self.why_not)
         if len(self.why_not) > MAX_K:
             raise RequestError(f"why_not has {len(self.why_not)} ids; wanted at most {MAX_K}")
         if (longest := max(map(len, self.why_not), default=0)) > MAX_ID:
@@ -50,6 +53,13 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
         if not 0 <= self.now_ms <= MAX_MILLIS:
             raise RequestError(f"now_ms = {self.now_ms} came; wanted epoch milliseconds, 0 to {MAX_MILLIS}")
         return self
+
+
+def _check_unicode(name: str, *texts: str) -> None:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:  # a command line's words may hold other bytes
+        raise RequestError(f"{name} is no Unicode text: {error}") from error
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,4 +144,4 @@ def decode_answer(body: bytes) -> RecommendAnswer:
     try:
         return _ANSWER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"the graph sent no answer that can be read: {error}") from error
+        raise RequestError(f"no answer that can be read came: {error}") from error

@@ -43,7 +43,10 @@ def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
             f"the gateway at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
         ) from error
     if response.status_code == httpx.codes.OK:
-        return decode_answer(response.content)
+        try:
+            return decode_answer(response.content)
+        except RequestError as error:
+            raise GatewayError(f"what answered at {url} is no gateway of this release: {error}") from error
     message = _error_message(response)
     if response.status_code == httpx.codes.BAD_REQUEST:
         raise RequestError(message)

@@ -49,4 +49,4 @@ def read_answer(status: int, body: bytes) -> RecommendAnswer:
     try:
         return decode_answer(body)
     except RequestError as error:
-        raise GraphError(str(error)) from error
+        raise GraphError(f"the graph answered 200: {error}") from error

@@ -32,6 +32,12 @@ def test_a_bad_request_is_refused_with_what_was_wanted(body: bytes, message: str
         api.decode_request(body)
 
 
+@pytest.mark.parametrize("fields", [{"user_id": "\udcff"}, {"country": "\udcff"}, {"why_not": ["v", "\udcff"]}])
+def test_words_of_a_command_line_that_are_no_unicode_are_refused(fields: dict[str, str]):
+    with pytest.raises(RequestError, match=f"{next(iter(fields))} is no Unicode text"):
+        api.RecommendRequest(**{"user_id": "u"} | fields).check()
+
+
 def test_an_answer_round_trips():
     item = api.RecommendedVideo(video_id="v", position=0, sources=["tower"], score=0.25, expected_seconds=31.5)
     answer = api.RecommendAnswer(request_id="r", user_id="u", served_at=1, items=[item], degraded=["ranking"])
