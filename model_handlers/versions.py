@@ -9,6 +9,7 @@ import structlog
 from model_handlers.archive import ARCHIVES, archive_name, build_archive
 from model_handlers.management import Management
 from watchnext.contracts.names import ranker_version
+from watchnext.errors import RankerError
 from watchnext.generation.store import GenerationStore
 
 log = structlog.get_logger()
@@ -22,6 +23,7 @@ class RankerVersions:
         self._management = management
         self._model_store = model_store
         self._archives: dict[str, Path] = {}
+        self._unwanted: dict[str, Path] = {}  # TorchServe did not let go of them yet
         self._swept = False
         self._lock = threading.Lock()  # one registration at a time: the worker's start takes a core
 
@@ -34,14 +36,18 @@ class RankerVersions:
         with self._lock:
             self._management.register(version, archive.name)
             self._archives[version] = archive
+            self._unwanted.pop(version, None)
         return version
 
     def unload(self, version: str) -> None:
-        """Unregister a version and remove its archive."""
+        """Unregister a version and remove its archive; `restore` tries again where TorchServe fails.
+
+        Raises:
+            RankerError: TorchServe does not answer in time, or refused.
+        """
         with self._lock:
-            archive = self._archives.pop(version)
-            self._management.unregister(version)
-            archive.unlink(missing_ok=True)
+            self._unwanted[version] = self._archives.pop(version)
+            self._remove(version)
 
     def lost(self) -> list[str]:
         """Versions that TorchServe should have a ready worker for, and has not.
@@ -53,7 +59,7 @@ class RankerVersions:
             return sorted(self._archives.keys() - self._management.ready_versions())
 
     def restore(self, versions: Collection[str]) -> None:
-        """Register again what TorchServe has lost.
+        """Register again what TorchServe has lost, and remove what it did not let go of.
 
         Raises:
             RankerError: TorchServe refused, or no worker became ready in time.
@@ -62,6 +68,15 @@ class RankerVersions:
             for version in sorted(self._archives.keys() & set(versions)):
                 log.warning("ranker.version_lost", version=version)
                 self._management.register(version, self._archives[version].name)
+            for version in sorted(self._unwanted):
+                try:
+                    self._remove(version)
+                except RankerError as error:  # what is live is served all the same
+                    log.warning("ranker.version_not_removed", version=version, error=str(error))
+
+    def _remove(self, version: str) -> None:
+        self._management.unregister(version)
+        self._unwanted.pop(version).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove what earlier followers left and the pointer does not name, or this release has not made."""

@@ -1,0 +1,83 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_handlers import versions
+from model_handlers.versions import RankerVersions
+from watchnext.errors import RankerError
+
+
+class Management:
+    """TorchServe's management port, which may be late."""
+
+    def __init__(self) -> None:
+        self.registered: dict[str, str] = {}
+        self.late = False
+
+    def register(self, version: str, archive: str) -> None:
+        self.registered[version] = archive
+
+    def unregister(self, version: str) -> None:
+        if self.late:
+            raise RankerError("no answer within 10 s")
+        self.registered.pop(version, None)
+
+
+class Generations:
+    """A store whose generations are their names."""
+
+    def load(self, generation: str, overlay: int) -> str:
+        return f"{generation}.{overlay}"
+
+    def pointer(self) -> Any:
+        raise AssertionError("nothing is swept here")
+
+
+@pytest.fixture
+def management() -> Management:
+    return Management()
+
+
+@pytest.fixture
+def followed(management: Management, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RankerVersions:
+    def build(bundle: str, store: Path) -> Path:
+        archive = store / f"ranker-{bundle}.mar"
+        archive.write_bytes(b"")
+        return archive
+
+    monkeypatch.setattr(versions, "build_archive", build)
+    one = RankerVersions(Generations(), management, tmp_path)
+    monkeypatch.setattr(one, "_swept", True)
+    return one
+
+
+def unload_late(followed: RankerVersions, management: Management) -> None:
+    management.late = True
+    with pytest.raises(RankerError):
+        followed.unload("gen.0")
+    management.late = False
+
+
+def test_a_version_that_torchserve_was_late_to_forget_is_removed_by_a_later_look(
+    followed: RankerVersions, management: Management, tmp_path: Path
+):
+    followed.load("gen", 0)
+    followed.load("gen", 1)
+    unload_late(followed, management)
+    management.late = True
+    followed.restore([])  # no failure of what is live
+    assert management.registered == {"gen.0": "ranker-gen.0.mar", "gen.1": "ranker-gen.1.mar"}
+    management.late = False
+    followed.restore([])
+    assert management.registered == {"gen.1": "ranker-gen.1.mar"}
+    assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.1.mar"]
+
+
+def test_a_version_that_is_wanted_again_stays(followed: RankerVersions, management: Management, tmp_path: Path):
+    followed.load("gen", 0)
+    unload_late(followed, management)
+    followed.load("gen", 0)
+    followed.restore([])
+    assert management.registered == {"gen.0": "ranker-gen.0.mar"}
+    assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
