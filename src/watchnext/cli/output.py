@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 
-_people = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
+_people = Console(highlight=False, emoji=False)
+_errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -24,10 +25,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table; cells are taken as text, without markup. On a pipe no cell is cut."""
-    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    """A table; cells and title are taken as text, without markup. On a pipe no cell is cut."""
+    table = Table(
+        *columns,
+        title=Text(title, style="table.title") if title else None,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     if _people.is_terminal:
         _people.print(table)
     else:
@@ -72,7 +80,3 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
 
 def _jsonable(value: object) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
-
-
-def _plain(cell: object) -> str:
-    return str(cell).replace("[", "\\[")
