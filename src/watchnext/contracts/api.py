@@ -80,7 +80,7 @@ class RecommendedVideo(msgspec.Struct, frozen=True, kw_only=True):
     video_id: str
     position: int
     sources: list[str]
-    score: float  # retrieval score, for the sources that have one
+    score: float  # retrieval score, one whatever the sources; 0 in popular and static lists
     expected_seconds: float | None = None  # e^logit; none where the ranker did not score
     features: str = ""  # base64 float32, the ranker's feature vector; the gateway moves it to `served-events`
     explanation: Explanation | None = None

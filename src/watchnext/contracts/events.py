@@ -125,7 +125,7 @@ class ServedItem(msgspec.Struct, frozen=True, kw_only=True):
     video_id: Id
     position: Place
     sources: list[str]
-    scores: list[float] = []  # one a source that scores, in the order of `sources`
+    scores: list[float] = []  # the retrieval score, one whatever the sources; none in a static list
     expected_seconds: float | None = None
     features: str = ""
 
