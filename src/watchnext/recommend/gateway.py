@@ -17,7 +17,7 @@ import structlog
 from watchnext.clock import Clock
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest
 from watchnext.contracts.names import Degraded
-from watchnext.errors import AuthenticationError, GraphError, OverloadError
+from watchnext.errors import AuthenticationError, GraphError, OverloadError, RequestError
 from watchnext.ops import tracing
 from watchnext.ops.metrics import DEGRADED, IN_FLIGHT, SHED
 from watchnext.recommend.arms import arm_of
@@ -160,6 +160,9 @@ class Gateway:
             raise GraphError(f"no answer within {left_ms} ms") from error
         except GraphError:
             self._breaker.failed()
+            raise
+        except RequestError:  # a graph that refuses is up
+            self._breaker.succeeded()
             raise
         self._breaker.succeeded()
         return answer

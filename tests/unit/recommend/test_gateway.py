@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,6 +135,18 @@ def test_callers_with_tiny_deadlines_do_not_open_the_breaker_for_others():
 
     graph = Steps(delay_s=0.2)
     assert asyncio.run(many(gateway(graph, serving=Serving(breaker_failures=3)))).degraded == []
+
+
+def test_a_graph_that_refuses_a_request_is_up():
+    async def some(one: GatewayLogic) -> RecommendAnswer:
+        for fate in (GraphError("down"), RequestError("bad surface"), GraphError("down"), None):
+            graph.error = fate
+            with contextlib.suppress(RequestError):
+                answer = await one.recommend(RecommendRequest(user_id="u"))
+        return answer
+
+    graph = Steps()
+    assert asyncio.run(some(gateway(graph, serving=Serving(breaker_failures=2)))).degraded == []
 
 
 def test_a_request_that_the_graph_refuses_is_refused():
