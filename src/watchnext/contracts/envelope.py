@@ -88,26 +88,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return _bytes(self.state)
 
 
-_ENCODER = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(Envelope)
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 def encode(envelope: Envelope) -> bytes:
     """JSON bytes."""
     return _ENCODER.encode(envelope)
-
-
-def decode(body: bytes) -> Envelope:
-    """The envelope in a body.
-
-    Raises:
-        EnvelopeError: not JSON, not an envelope, or of another version.
-    """
-    try:
-        envelope = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EnvelopeError(f"the ranking step wants the retrieval step's envelope: {error}") from error
-    return _checked(envelope)
 
 
 def convert(payload: Any) -> Envelope:
@@ -120,10 +106,6 @@ def convert(payload: Any) -> Envelope:
         envelope = msgspec.convert(payload, Envelope)
     except msgspec.ValidationError as error:
         raise EnvelopeError(f"the ranking step wants the retrieval step's envelope: {error}") from error
-    return _checked(envelope)
-
-
-def _checked(envelope: Envelope) -> Envelope:
     if envelope.schema_version != SCHEMA_VERSION:
         raise EnvelopeError(
             f"an envelope of version {envelope.schema_version} came; this ranker reads {SCHEMA_VERSION}: "

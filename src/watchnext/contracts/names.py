@@ -24,8 +24,6 @@ class Topic(StrEnum):
     VIDEO_DELTAS = "video-deltas"  # ours: user-keyed events repartitioned by video for the counters
 
 
-USER_TOPICS: Final = (Topic.WATCH, Topic.SEARCH, Topic.SERVED, Topic.IMPRESSION, Topic.PROFILE)
-VIDEO_TOPICS: Final = (Topic.CATALOG, Topic.VIDEO_DELTAS)
 COMPACTED_TOPICS: Final = (Topic.CATALOG, Topic.PROFILE)
 
 
