@@ -9,7 +9,7 @@ import uvicorn
 
 from serving import gateway_grpc, gateway_rest
 from serving.lifecycle import DRAIN_SECONDS, Lifecycle, settle
-from serving.logs import configure_logs
+from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
@@ -77,6 +77,6 @@ async def serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    loaded = load_settings()
     configure_logs()
-    asyncio.run(serve(loaded))
+    with last_words("gateway"):
+        asyncio.run(serve(load_settings()))

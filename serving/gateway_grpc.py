@@ -10,7 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from watchnext.contracts.api import MAX_BODY
-from watchnext.errors import AuthenticationError, OverloadError, RequestError
+from watchnext.errors import AuthenticationError, OverloadError, RequestError, ServerError
 from watchnext.ops.metrics import ANSWER_SECONDS, ANSWERS
 from watchnext.recommend.gateway import INTERNAL, Gateway
 from watchnext.recommend.wire import answer_to_proto, request_from_proto
@@ -67,14 +67,20 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
 
 
 def build(gateway: Gateway, address: str) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The server, not started, and its health."""
-    server = grpc.aio.server()
+    """The server, not started, and its health.
+
+    Raises:
+        ServerError: the port is in use, or the host is not ours.
+    """
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))  # or two servers on one port share its calls
     recommend_pb2_grpc.add_RecommenderServicer_to_server(Recommender(gateway), server)
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    if server.add_insecure_port(address) == 0:
-        raise OSError(f"gRPC cannot listen on {address}: is the port in use? (gateway.grpc_port)")
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ServerError(f"cannot listen on {address} for gRPC; gateway.grpc_port names another port") from error
     return server, status
 
 

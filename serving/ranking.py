@@ -9,7 +9,7 @@ from kserve import Model
 from kserve.errors import InferenceError
 
 from serving.kserve_server import run
-from serving.logs import configure_logs
+from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import encode
 from watchnext.contracts.envelope import convert
@@ -49,8 +49,9 @@ class RankingModel(Model):
 
 
 if __name__ == "__main__":
-    loaded = load_settings()
     configure_logs()
-    send_traces(loaded.ops, "ranking")
-    model = RankingModel(loaded)
-    run(model, host=loaded.serving.host, port=loaded.serving.ranking_port, close=model.close)
+    with last_words("ranking"):
+        loaded = load_settings()
+        send_traces(loaded.ops, "ranking")
+        model = RankingModel(loaded)
+        run(model, host=loaded.serving.host, port=loaded.serving.ranking_port, close=model.close)

@@ -13,7 +13,7 @@ from kserve import Model
 from kserve.errors import InvalidInput
 
 from serving.kserve_server import run
-from serving.logs import configure_logs
+from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import convert_request
 from watchnext.contracts.envelope import encode
@@ -82,16 +82,17 @@ class RetrievalModel(Model):
 
 
 if __name__ == "__main__":
-    loaded = load_settings()
     configure_logs()
-    send_traces(loaded.ops, MODEL_RETRIEVAL)
-    torch.set_num_threads(1)
-    store = GenerationStore.open(loaded)
-    following: Follower[PreparedGeneration] = Follower(
-        store,
-        replica_name(MODEL_RETRIEVAL),
-        lambda generation, overlay: PreparedGeneration.of(store.load(generation, overlay)),
-        poll_s=loaded.generations.poll_s,
-    )
-    with following:
-        run(RetrievalModel(loaded, store, following), host=loaded.serving.host, port=loaded.serving.retrieval_port)
+    with last_words("retrieval"):
+        loaded = load_settings()
+        send_traces(loaded.ops, MODEL_RETRIEVAL)
+        torch.set_num_threads(1)
+        store = GenerationStore.open(loaded)
+        following: Follower[PreparedGeneration] = Follower(
+            store,
+            replica_name(MODEL_RETRIEVAL),
+            lambda generation, overlay: PreparedGeneration.of(store.load(generation, overlay)),
+            poll_s=loaded.generations.poll_s,
+        )
+        with following:
+            run(RetrievalModel(loaded, store, following), host=loaded.serving.host, port=loaded.serving.retrieval_port)
