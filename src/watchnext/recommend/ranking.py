@@ -197,7 +197,7 @@ def read_scores(packed: bytes, envelope: Envelope) -> Scores:
             features=columns["features"],
             contributions=columns["contributions"] if envelope.explain else None,
         )
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RankerError(f"the ranker's answer cannot be read: {error}", cause="answer") from error
     if (generation, overlay) != (envelope.generation, envelope.overlay):
         raise RankerError(
@@ -211,14 +211,22 @@ def read_scores(packed: bytes, envelope: Envelope) -> Scores:
         raise RankerError(
             f"the ranker scored {scores.expected_seconds.shape} of {candidates} candidates", cause="answer"
         )
-    if not np.isfinite(scores.expected_seconds).all():
-        raise RankerError("the ranker's expected seconds are not finite", cause="answer")
-    if len(set(scores.top.tolist())) != wanted or not ((scores.top >= 0) & (scores.top < candidates)).all():
+    top = scores.top
+    if top.shape != (wanted,) or top.dtype.kind != "i" or len(np.unique(top)) != wanted:
         raise RankerError(
-            f"the ranker's top has {len(scores.top)} places; wanted {wanted} candidates, each once", cause="answer"
+            f"the ranker's top is {top.dtype} of shape {top.shape}; wanted {wanted} candidates, each once",
+            cause="answer",
         )
-    if len(scores.features) != wanted or (scores.contributions is not None and len(scores.contributions) != wanted):
-        raise RankerError(f"the ranker sent features of {len(scores.features)} videos; wanted {wanted}", cause="answer")
+    if not ((top >= 0) & (top < candidates)).all():
+        raise RankerError(f"the ranker's top names a candidate that is none of the {candidates}", cause="answer")
+    for rows in (scores.features, scores.contributions):
+        if rows is not None and (rows.ndim != 2 or len(rows) != wanted):
+            raise RankerError(f"the ranker sent features of shape {rows.shape}; wanted {wanted} videos", cause="answer")
+    told = [scores.expected_seconds]
+    if scores.contributions is not None:  # JSON has no word for what is not finite, and the gateway reads none
+        told += [scores.long_view, scores.features, scores.contributions]
+    if not all(np.isfinite(numbers).all() for numbers in told):
+        raise RankerError("the ranker's numbers are not finite", cause="answer")
     return scores
 
 

@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from watchnext.clock import FixedClock
-from watchnext.contracts.api import RecommendAnswer
+from watchnext.contracts.api import RecommendAnswer, decode_answer, encode
 from watchnext.contracts.envelope import Candidates, Envelope
 from watchnext.contracts.names import Source
 from watchnext.errors import EnvelopeError, RankerError
@@ -132,9 +132,27 @@ def test_the_ranker_is_asked_for_the_envelopes_version_with_the_users_columns_pr
         (Scorer(expected_seconds=np.array([1, np.nan, 3, 4], "<f4")), "answer"),
         (Scorer(top=np.array([1, 1, 0], "<i4")), "answer"),
         (Scorer(top=np.array([1, 4, 0], "<i4")), "answer"),
+        (Scorer(top=np.array([1, 3, 0, 1], "<i4")), "answer"),
+        (Scorer(top=np.array([1, 3, 0], "<f4")), "answer"),
+        (Scorer(top=np.array([[1, 3, 0]], "<i4")), "answer"),
+        (Scorer(features=np.zeros(3, "<f4")), "answer"),
         (Scorer(features=np.zeros((2, 3), "<f4")), "answer"),
     ],
-    ids=["fails", "late", "generation", "overlay", "short", "nan", "twice", "outside", "features"],
+    ids=[
+        "fails",
+        "late",
+        "generation",
+        "overlay",
+        "short",
+        "nan",
+        "twice",
+        "outside",
+        "four",
+        "float",
+        "table",
+        "row",
+        "features",
+    ],
 )
 def test_whatever_goes_wrong_is_retrieval_order_without_scores_and_counted_by_its_cause(predictor: Scorer, cause: str):
     before, calls = fallbacks(cause), REGISTRY.get_sample_value("watchnext_ranker_seconds_count")
@@ -144,6 +162,15 @@ def test_whatever_goes_wrong_is_retrieval_order_without_scores_and_counted_by_it
     assert [item.expected_seconds for item in found.items] == [None, None, None]
     assert fallbacks(cause) == before + 1
     assert REGISTRY.get_sample_value("watchnext_ranker_seconds_count") == calls + 1
+
+
+@pytest.mark.parametrize("spoiled", ["long_view", "features", "contributions"])
+def test_what_json_cannot_say_costs_the_ranking_and_not_the_answer(spoiled: str):
+    shape = 4 if spoiled == "long_view" else (3, len(RANKER_FEATURES))
+    scorer = Scorer(**{spoiled: np.full(shape, np.nan, "<f4")})
+    found = answer(scorer, envelope(explain=True))
+    assert decode_answer(encode(found)).degraded == ["ranking"]
+    assert answer(scorer).degraded == []
 
 
 @pytest.mark.parametrize("cause", ["deadline", "breaker"])
