@@ -55,9 +55,11 @@ def labels(graph: Graph) -> dict[str, Step]:
     """The steps that root reaches and that call a service, by name; by node[index] where that is not unique."""
     reached = reachable(graph.nodes, ROOT)
     steps = [step for step in graph.steps if step.node in reached and not step.node_name]
-    named = [step.name for step in steps]
+    places = [f"{step.node}[{step.index}]" for step in steps]
+    taken = [*places, *(step.name for step in steps)]
     return {
-        step.name if step.name and named.count(step.name) == 1 else f"{step.node}[{step.index}]": step for step in steps
+        step.name if step.name and taken.count(step.name) == 1 else place: step
+        for step, place in zip(steps, places, strict=True)
     }
 
 

@@ -26,6 +26,15 @@ def test_services_that_root_reaches_have_a_label_each():
     }
 
 
+def test_a_name_that_is_another_steps_place_hides_no_step():
+    graph = Graph({"nodes": {"root": node("Sequence", hard("root[1]"), {"serviceName": "c"})}}, "")
+
+    assert {label: step.at for label, step in labels(graph).items()} == {
+        "root[0]": "nodes.root.steps[0]",
+        "root[1]": "nodes.root.steps[1]",
+    }
+
+
 def test_addresses_replace_services_and_leave_the_document_alone():
     graph = Graph({"nodes": {"root": node("Sequence", step("a"), {"serviceName": "c"})}}, "")
 
