@@ -6,6 +6,7 @@ environment.
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -280,9 +281,25 @@ def load_settings(**flags: Any) -> Settings:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":  # the environment is checked: it came from the file
             raise no_such_key(Settings, key, path or "settings") from error
-        raise ConfigError(
-            f"setting {key} = {first.get('input')!r}: {first['msg']} (set {variable_of(key)} or the YAML key)"
-        ) from error
+        setting = ".".join(part for part in first["loc"] if isinstance(part, str))  # a list's entry has no variable
+        came = "a secret" if _is_secret(first["loc"]) else repr(first.get("input"))
+        raise ConfigError(f"setting {key} = {came}: {first['msg']} (set {variable_of(setting)} or the YAML key)") from (
+            None if _is_secret(first["loc"]) else error
+        )
+
+
+def _is_secret(place: Sequence[int | str]) -> bool:
+    """Whether what lies there must not be printed."""
+    tree: Any = Settings
+    for part in place:
+        known = tree.model_fields if isinstance(tree, type) and issubclass(tree, BaseModel) else {}
+        field = known.get(str(part))
+        if field is None:
+            return False
+        if "SecretStr" in str(field.annotation):
+            return True
+        tree = field.annotation
+    return False
 
 
 def without_passwords(address: str) -> str:

@@ -1,3 +1,4 @@
+import traceback
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_key_without_letters_and_a_share_that_is_none_are_refused(
 
     with pytest.raises(ConfigError, match=message):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("GATEWAY__API_KEYS", '"hush"'), ("GATEWAY__API_KEYS", '["", "hush"]'), ("KAFKA", '{"sasl_password": ["hush"]}')],
+)
+def test_a_wrong_secret_is_refused_without_telling_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"WATCHNEXT_{variable}", value)
+
+    with pytest.raises(ConfigError, match=rf"= a secret: .* \(set WATCHNEXT_{variable}[A-Z_]* or the") as raised:
+        load_settings()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_list_that_is_no_json_is_refused_without_telling_it(monkeypatch: pytest.MonkeyPatch) -> None:
