@@ -9,6 +9,7 @@ import pytest
 
 from serving import gateway_grpc
 from tests.unit.serving.test_gateway_rest import Answering
+from watchnext.errors import ServerError
 from watchnext.ops.metrics import ANSWERS
 from watchnext.v1 import recommend_pb2 as pb
 from watchnext.v1 import recommend_pb2_grpc
@@ -50,6 +51,17 @@ def test_the_trace_metadata_reaches_the_gateway(tmp_path: Path):
 
     run(gateway, tmp_path, call)
     assert gateway.told == {"budget_ms": None, "traceparent": "00-ab"}
+
+
+def test_a_port_that_another_grpc_server_has_is_told_with_its_setting():
+    async def both() -> None:
+        server = grpc.aio.server()
+        port = server.add_insecure_port("127.0.0.1:0")
+        with pytest.raises(ServerError, match=rf"127\.0\.0\.1:{port} for gRPC; gateway\.grpc_port names another port"):
+            gateway_grpc.build(Answering(), f"127.0.0.1:{port}")
+        await server.stop(None)
+
+    asyncio.run(both())
 
 
 def test_a_message_has_the_limit_of_a_body(tmp_path: Path):
