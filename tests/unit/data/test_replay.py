@@ -46,11 +46,18 @@ def test_a_finished_replay_is_remembered(tmp_path):
 
 
 class Broker:
-    """Stands for Kafka and its client: a message has arrived at the flush after it, if there is `room` for all."""
+    """Stands for Kafka: it takes messages while there is `room` for all of a flush."""
 
     def __init__(self) -> None:
         self.room = 50
         self.got: list[tuple[str, bytes]] = []
+
+
+class Client:
+    """Stands for kafka-python's: a message has arrived at the flush after it."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
         self.queued: list[tuple[str, bytes]] = []
 
     def send(self, topic, value, **_):
@@ -58,19 +65,19 @@ class Broker:
         return Future()
 
     def flush(self, timeout):
-        if len(self.got) + len(self.queued) > self.room:
+        if len(self.broker.got) + len(self.queued) > self.broker.room:
             raise KafkaTimeoutError("gone")
-        self.got += self.queued
+        self.broker.got += self.queued
         self.queued.clear()
 
     def close(self, timeout):
-        self.queued.clear()
+        self.flush(timeout)  # as kafka-python's does
 
 
 @pytest.fixture
 def broker(monkeypatch):
     one = Broker()
-    monkeypatch.setattr(producer, "KafkaProducer", lambda **_: one)
+    monkeypatch.setattr(producer, "KafkaProducer", lambda **_: Client(one))
     monkeypatch.setattr(producer, "_FLUSH_EVERY", 20)
     monkeypatch.setattr(topics, "ensure_topics", lambda _: None)
     return one
