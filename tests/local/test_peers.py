@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -77,31 +78,48 @@ def test_retrieval_peers_rank_what_a_query_has_not_seen(tmp_path: Path, home: Pa
     assert said["chosen"]["value"] == pytest.approx(USERS / (USERS + 2))
 
 
+def test_ease_answers_from_the_last_watches_where_a_video_is_in_none_of_them(tmp_path: Path, home: Path) -> None:
+    """The newest video is the first of 22 watches of its only user: of the last 20 there is none of it."""
+    watches = [{"user": user, "video": video, "at_ms": video} for user in range(20) for video in range(1, 23)]
+    watches += [{"user": 20, "video": video, "at_ms": at} for at, video in enumerate([23, *range(1, 22)])]
+    queries = [{"user": 20, "history": [*range(1, 22)], "seen": [23, *range(1, 22)], "targets": [22]}]
+    folder = small_split(tmp_path, videos=23, watches=watches, queries=queries)
+    arguments = ["--valid", folder, "--test", folder, "--out", tmp_path, "--peers", "ease"]
+    run_peers("benchmarks.peers.retrieval", arguments, home)
+
+    assert np.load(tmp_path / "ease-seed1.npz")["ranked"][0, :2].tolist() == [22, 0]
+
+
 def test_of_whom_sasrec_learns_nothing_they_get_the_popular(tmp_path: Path, home: Path) -> None:
     """It learns from users of two watches or more: user 20 has one, of a video that nobody else watched."""
-    watches = [
-        {"user": user, "video": video, "at_ms": video, "derived": False} for user in range(20) for video in (1, 2)
+    watches = [{"user": user, "video": video, "at_ms": video} for user in range(20) for video in (1, 2)]
+    watches.append({"user": 20, "video": 3, "at_ms": 3})
+    queries = [
+        {"user": 0, "history": [1, 2], "seen": [1], "targets": [2]},
+        {"user": 20, "history": [3], "seen": [3], "targets": [1]},
     ]
-    rows = {
-        "videos": [
-            {"row": row, "video_id": f"v{row}", "channel_id": "c", "topics": [], "seconds": 60.0, "uploaded_ms": 0}
-            for row in (1, 2, 3)
-        ],
-        "interactions": [*watches, {"user": 20, "video": 3, "at_ms": 3, "derived": False}],
-        "queries": [
-            {"user": 0, "history": [1, 2], "seen": [1], "targets": [2]},
-            {"user": 20, "history": [3], "seen": [3], "targets": [1]},
-        ],
-    }
-    tables = {name: pa.Table.from_pylist(of, schema=SCHEMAS[name]) for name, of in rows.items()}
-    folder = tmp_path / "split"
-    write_split(Split("split", "kuairand", "hand", DAY_MS, None, tables), folder)
+    folder = small_split(tmp_path, videos=3, watches=watches, queries=queries)
     arguments = ["--valid", folder, "--test", folder, "--out", tmp_path, "--peers", "sasrec"]
     run_peers("benchmarks.peers.retrieval", arguments, home)
 
     ranked = np.load(tmp_path / "sasrec-seed1.npz")["ranked"]
     assert ranked[0, :2].tolist() == [2, 0]  # it knows two videos
     assert sorted(ranked[1, :3].tolist()) == [0, 1, 2]
+
+
+def small_split(home: Path, *, videos: int, watches: list[dict[str, int]], queries: list[dict[str, Any]]) -> Path:
+    """A folder with a split of these rows."""
+    rows = {
+        "videos": [
+            {"row": row, "video_id": f"v{row}", "channel_id": "c", "topics": [], "seconds": 60.0, "uploaded_ms": 0}
+            for row in range(1, videos + 1)
+        ],
+        "interactions": [{**watch, "derived": False} for watch in watches],
+        "queries": queries,
+    }
+    tables = {name: pa.Table.from_pylist(of, schema=SCHEMAS[name]) for name, of in rows.items()}
+    write_split(Split("split", "kuairand", "hand", DAY_MS, None, tables), home / "split")
+    return home / "split"
 
 
 def impressions(folder: Path, *, past: int, scrambled: bool = False) -> Path:
