@@ -18,6 +18,10 @@ app = typer.Typer(help="List, show, publish and roll back generations.")
 
 GenerationId = Annotated[str, typer.Argument(metavar="[ID]", help="A generation; default: see the command.")]
 Overlay = Annotated[int, typer.Option(min=0, help="Overlay of the generation; 0 for none.")]
+ShownOverlay = Annotated[
+    int | None,
+    typer.Option(min=0, help="Overlay of the generation, 0 for none; default: with an ID 0, else the live one."),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -63,14 +67,14 @@ def list_generations(as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def show(generation: GenerationId = "", overlay: Overlay = 0, as_json: JsonFlag = False) -> None:
+def show(generation: GenerationId = "", overlay: ShownOverlay = None, as_json: JsonFlag = False) -> None:
     """The manifest of a generation; default: of the live one."""
     store = _store()
     pointer = store.pointer()
     if not generation:
-        target = store.live()
-        generation, overlay = target.generation, target.overlay
-    manifest = store.manifest(generation, overlay)
+        live = store.live()
+        generation, overlay = live.generation, live.overlay if overlay is None else overlay
+    manifest = store.manifest(generation, overlay or 0)
     state = _state(generation, pointer)
     if as_json:
         print_json({**msgspec.to_builtins(manifest), "state": state, "pointer": msgspec.to_builtins(pointer)})
