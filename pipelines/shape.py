@@ -41,10 +41,13 @@ class Shape:
         """The shape of a cluster that a JSON object describes.
 
         Raises:
-            UsageError: it has a key that is no field, or is no object.
+            UsageError: it has a key that is no field, is no object, or no JSON.
         """
         known = {entry.name for entry in fields(cls)} - {"cluster"}
-        found = json.loads(text)
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError:
+            found = None
         if not isinstance(found, dict) or not found.keys() <= known:
             raise UsageError(f"{text[:200]!r} came as a shape; wanted a JSON object of {', '.join(sorted(known))}")
         return cls(cluster=True, **found)

@@ -159,6 +159,7 @@ def test_a_cluster_shapes_the_training_steps(tmp_path):
         assert secret["keyToEnv"] == [{"secretKey": "password", "envVar": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}]
 
 
-def test_a_shape_with_an_unknown_key_is_refused():
-    with pytest.raises(UsageError, match="wanted a JSON object of accelerator"):
-        Shape.read('{"gpus": 1}')
+@pytest.mark.parametrize("text", ['{"gpus": 1}', "[]", "abc", ""])
+def test_a_shape_that_is_none_is_refused(text: str):
+    with pytest.raises(UsageError, match="came as a shape; wanted a JSON object of accelerator"):
+        Shape.read(text)
