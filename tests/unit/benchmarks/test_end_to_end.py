@@ -1,8 +1,14 @@
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from benchmarks.end_to_end import Load, stages_of, verdict_of
+from benchmarks.end_to_end import REQUESTS, Load, Parts, stages_of, verdict_of
 from benchmarks.rounds import CONTROL, Measured
+from tests.unit.recommend.test_ranking import envelope
 from watchnext.contracts.api import RecommendAnswer
+from watchnext.settings import Serving
 
 ALONE = [10.0] * 98 + [30.0] * 2  # milliseconds of single requests through the parts
 
@@ -59,3 +65,18 @@ def test_stages_are_pooled_over_rounds() -> None:
         load.add(answer, 5.0)
 
     assert stages_of(loads) == {"index": [2.0, 2.98]}
+
+
+def test_each_part_of_a_request_is_measured() -> None:
+    """The envelope's part called a reader that was gone: the bench ended in an AttributeError."""
+    bench: Any = SimpleNamespace(
+        settings=SimpleNamespace(serving=Serving()),
+        scorer=SimpleNamespace(answer=lambda payload: b"no scores"),
+        retriever=SimpleNamespace(retrieve=lambda request: envelope()),
+        envelope=envelope(),
+        users=["u1"],
+    )
+    with closing(Parts(bench)) as parts:
+        assert parts.measure() > 0
+        assert set(parts.medians) == {"retrieval", "envelope", "ranking", "answer"}
+        assert len(parts.requests) == REQUESTS
