@@ -124,7 +124,7 @@ class TrainingLog:
         nothing = pd.DataFrame({"query": [], "video_id": []})
         return fit_words(
             config,
-            catalog=self._videos.assign(language=""),
+            catalog=self._videos.assign(language="", restricted_countries=[()] * len(self._videos)),
             profiles=profiles if "gender" in profiles else profiles.assign(gender=""),
             watches=watches,
             clicked=nothing,

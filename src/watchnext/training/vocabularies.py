@@ -8,12 +8,15 @@ ranker a video that was shown and never clicked has one too, where there is room
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
 from watchnext.features.tokens import tokenize
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.models.config import ProfileConfig
+
+COUNTRIES: Final = 300  # more than there are; each costs a bit of every video, and in the build a count of its watches
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def fit_words(
         channels=_words(catalog["channel_id"]),
         topics=_words(topic for topics in catalog["topics"] for topic in topics),
         languages=_words(catalog["language"]),
-        countries=_words([*profiles["country"], *watches["country"]]),
+        countries=_countries(catalog, profiles, watches),
         devices=_words([*profiles["device"], *watches["device"]]),
         genders=_words(profiles["gender"]),
         surfaces=_words([*watches["surface"], *impressions["surface"]]),
@@ -67,6 +70,16 @@ def fit_words(
         embedded=Vocabulary.fit({video: n for video, n in watched.items() if video in known}, config.top_videos),
         ranked=Vocabulary.fit({video: clicks[video] for video in met & known}, config.top_videos),
     )
+
+
+def _countries(catalog: pd.DataFrame, profiles: pd.DataFrame, watches: pd.DataFrame) -> Vocabulary:
+    """The `COUNTRIES` that are met most, and those of the others that a video is restricted in.
+
+    A client may send any word. The rest is the unknown country, and what it may see stays the same.
+    """
+    met = _words([*profiles["country"], *watches["country"]])
+    restricted = {country for countries in catalog["restricted_countries"] for country in countries}
+    return Vocabulary(country for place, country in enumerate(met.tokens) if place < COUNTRIES or country in restricted)
 
 
 def _words(values: Iterable[str]) -> Vocabulary:
