@@ -1,11 +1,14 @@
 """A label waits until every partition has passed the end of its window, out of an archive on disk."""
 
+import shutil
+
 import msgspec
 import pytest
 
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
+from watchnext.errors import DataError
 from watchnext.settings import load_settings
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.training.snapshot import freeze
@@ -58,6 +61,22 @@ def test_an_impression_is_no_unclicked_one_while_its_watch_may_still_be_on_its_w
     # Half an hour after 2:59 is beyond the watermark; bob clicked both of the others within a minute.
     assert shown["now_ms"].tolist() == [T0 + HOUR_MS - 60_000, T0 + 2 * HOUR_MS - 60_000]
     assert shown["clicked"].all()
+
+
+def test_a_snapshot_is_frozen_again_into_its_folder(settings, tmp_path):
+    """The parts that were there ended it with a SameFileError; a folder of other parts would have been read too."""
+    first = freeze(settings, tmp_path / "snapshot")
+    stray = tmp_path / "snapshot" / "archive" / Topic.WATCH.value / "gone.parquet"
+    part = tmp_path / "snapshot" / next(name for name in first.parts if Topic.WATCH.value in name)
+    shutil.copyfile(part, stray)
+    part.unlink()
+    part.write_bytes(b"half a copy of a freezing that was killed")
+
+    assert freeze(settings, tmp_path / "snapshot") == first
+    assert not stray.exists()
+    assert freeze(settings, tmp_path / "other").id == first.id
+    with pytest.raises(DataError, match="holds the archive itself"):
+        freeze(settings, settings.home)
 
 
 def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_path):

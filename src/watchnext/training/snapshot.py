@@ -74,21 +74,26 @@ class Snapshot:
 
 
 def freeze(settings: Settings, folder: Path) -> Snapshot:
-    """Freeze archive and offline log into `folder`.
+    """Freeze archive and offline log into `folder`; parts that an earlier freezing left there and are gone leave it.
 
     Raises:
-        DataError: the archive has no watch, or a folder is remote and must be mounted first.
+        DataError: the archive has no watch, a folder is remote and must be mounted first, or `folder` is its parent.
     """
     parts: dict[str, int] = {}
     digest = hashlib.sha256()
     for kind, root in (("archive", settings.archive_path), ("offline", settings.offline_path)):
         if "://" in root:
             raise DataError(f"{kind} is {root}; training reads a folder: mount it and set features.{kind}")
+        if (folder / kind).resolve() == Path(root).resolve():
+            raise DataError(f"{folder} holds the {kind} itself; wanted a folder of its own for the snapshot")
         for source in sorted(Path(root).glob("*/*.parquet")):
             name = f"{kind}/{source.parent.name}/{source.name}"
             _link(source, folder / name)
             parts[name] = pq.ParquetFile(folder / name).metadata.num_rows
             digest.update(name.encode() + b"\0" + _digest(folder / name))
+        for left in (folder / kind).glob("*/*.parquet"):  # later stages read the folders
+            if f"{kind}/{left.parent.name}/{left.name}" not in parts:
+                left.unlink()
     if not any(name.startswith(f"archive/{Topic.WATCH.value}/") for name in parts):
         raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
     watches = ds.dataset(str(folder / "archive" / Topic.WATCH.value), format="parquet")
@@ -119,6 +124,10 @@ def settings_of_run(settings: Settings) -> str:
 
 def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        if target.samefile(source):
+            return
+        target.unlink()  # never written over: it may be a link to another archive's part
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links
