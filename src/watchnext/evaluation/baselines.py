@@ -7,14 +7,18 @@ All are fitted on the training part only. Video rows are those of the generation
 [[0.0, 1.0, 2.0, 0.0]]
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, vstack
 
 Rows = NDArray[np.integer]
+MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn (`drawn`)
+PAIRS: Final = 100_000_000  # similarities that item-item cosine keeps: all of them up to 10,000 videos
+PAIRS_AT_ONCE: Final = 20_000_000
 LAST_WATCHES = 20  # watches of a user that item-item cosine looks at
 SCORES_AT_ONCE = 4_000_000  # bounds the copy in memory: queries x videos
 
@@ -39,7 +43,10 @@ class Popular:
 
 @dataclass(frozen=True)
 class ItemCosine:
-    """Sum over the user's last watches of the cosine between the sets of users who watched two videos."""
+    """Sum over the user's last watches of the cosine between the sets of users who watched two videos.
+
+    Of more videos than `PAIRS` has room for, each keeps its best, and of a user who met very many a share is drawn.
+    """
 
     similarity: csr_matrix  # [videos + 1, videos + 1], zero diagonal
 
@@ -47,13 +54,19 @@ class ItemCosine:
     def fit(cls, users: Rows, watched: Rows, *, videos: int) -> "ItemCosine":
         """From (user code, video row) of every training watch; repeated watches count once."""
         matrix = meetings(users, watched, videos=videos)
+        kept = max(1, PAIRS // matrix.shape[1])  # of each video
+        if kept < matrix.shape[1]:
+            matrix = drawn(matrix)
         norms = np.sqrt(np.maximum(np.asarray(matrix.sum(0)).ravel(), 1))
         scaled = matrix.multiply(1 / norms).tocsr()
-        similarity = (scaled.T @ scaled).tocsr()
-        # Not `setdiag`, which wants lists of Python's numbers: ten times the memory.
-        similarity -= diags(similarity.diagonal()).tocsr()
-        similarity.eliminate_zeros()
-        return cls(similarity)
+        by_video = scaled.T.tocsr()
+        parts = []
+        for start, stop in parts_of(by_video, np.diff(scaled.indptr)):
+            part = (by_video[start:stop] @ scaled).tocsr()
+            part.data[part.indices == np.repeat(np.arange(start, stop), np.diff(part.indptr))] = 0  # with itself
+            part.eliminate_zeros()
+            parts.append(_best(part, kept))
+        return cls(vstack(parts, "csr"))
 
     def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
         """`[queries, videos + 1]`; a history runs from old to new."""
@@ -98,6 +111,28 @@ def meetings(users: Rows, rows: Rows, *, videos: int) -> csr_matrix:
     return csr_matrix((ones, (pairs[0], pairs[1])), shape=(people, videos + 1))
 
 
+def drawn(by_user: csr_matrix) -> csr_matrix:
+    """The meetings, without a drawn share of those of users with more than `MET`: who met n makes n² pairs."""
+    sizes = np.diff(by_user.indptr)
+    draw = np.random.default_rng(0).random(by_user.nnz)
+    kept = by_user.copy()
+    kept.data[draw * np.repeat(sizes, sizes) >= MET] = 0
+    kept.eliminate_zeros()
+    return kept
+
+
+def parts_of(by_video: csr_matrix, met: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
+    """First video and end of each part whose product with the meetings adds up about `PAIRS_AT_ONCE` numbers.
+
+    Args:
+        by_video: `[videos, users]`.
+        met: videos that each user met, `[users]`.
+    """
+    pairs = np.cumsum((by_video != 0).astype(np.int64) @ met.astype(np.int64))
+    cuts = (np.flatnonzero(np.diff(pairs // PAIRS_AT_ONCE)) + 1).tolist()
+    yield from zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True)
+
+
 def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
     """The `depth` best rows a query, `[queries, depth]`, then 0; ties by row.
 
@@ -107,6 +142,18 @@ def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> 
     starts = range(0, len(scores), at_once)
     parts = [_top_rows(scores[start : start + at_once], seen[start : start + at_once], depth) for start in starts]
     return np.concatenate([np.zeros((0, depth), np.int64), *parts])
+
+
+def _best(part: csr_matrix, count: int) -> csr_matrix:
+    """With the `count` largest of each row alone; ties go to the lower column."""
+    lengths = np.diff(part.indptr)
+    crowded = np.flatnonzero(np.repeat(lengths > count, lengths))
+    owner = np.repeat(np.arange(part.shape[0]), lengths)[crowded]
+    order = np.lexsort((part.indices[crowded], -part.data[crowded], owner))
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # within the row
+    part.data[crowded[order[place >= count]]] = 0
+    part.eliminate_zeros()
+    return part
 
 
 def _top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Fits the item-item table: which videos the same users met, by the cosine of the sets of these users.
 
-Bounded in memory by `PAIRS_AT_ONCE`, in the size of the table by `NEIGHBOURS`, and in time by `MET`, since a user who
-met n videos makes n² pairs.
+Bounded in memory by `parts_of`, in the size of the table by `NEIGHBOURS`, and in time by `drawn`, since a user who met
+n videos makes n² pairs.
 """
 
 import dataclasses
@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from watchnext.evaluation.baselines import meetings
+from watchnext.evaluation.baselines import drawn, meetings, parts_of
 from watchnext.features.spec import HISTORY
 from watchnext.generation.item_item import ItemItem
 from watchnext.training.example_set import Pairs
 
 NEIGHBOURS: Final = 300  # kept of a video (docs/adr/0033)
 LEAST_USERS: Final = 2  # who met both: of two videos that one user alone met, the cosine is 1 and says nothing
-MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn
-PAIRS_AT_ONCE: Final = 20_000_000
 TYPICAL: Final = 200  # users whose similarities give the scale
 
 _Part = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # video, neighbour, similarity
@@ -28,7 +26,7 @@ _Part = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # vide
 
 def fit_item_item(met: Pairs, *, videos: int) -> ItemItem:
     """The table of rows 0 to `videos`, from everybody's meetings; ties go to the lower row."""
-    by_user = _drawn(meetings(met.person, met.row, videos=videos))
+    by_user = drawn(meetings(met.person, met.row, videos=videos))
     parts = list(_neighbours(by_user))
     owner, rows, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
     starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=videos + 1))])
@@ -47,23 +45,11 @@ def _scale(table: ItemItem, by_user: csr_matrix) -> float:
     return float(np.mean(spreads)) ** 2 if any(spreads) else 1.0
 
 
-def _drawn(by_user: csr_matrix) -> csr_matrix:
-    """The meetings, without a drawn share of those of users with more than `MET`."""
-    sizes = np.diff(by_user.indptr)
-    draw = np.random.default_rng(0).random(by_user.nnz)
-    kept = by_user.copy()
-    kept.data[draw * np.repeat(sizes, sizes) >= MET] = 0
-    kept.eliminate_zeros()
-    return kept
-
-
 def _neighbours(by_user: csr_matrix) -> Iterator[_Part]:
     """The best of each video, some videos at a time."""
     by_video = by_user.T.tocsr()
     counts = np.diff(by_video.indptr).astype(np.float64)  # the product of two popular videos' passes 32 bits
-    pairs = np.cumsum(by_video @ np.diff(by_user.indptr))  # what the product below adds up, up to each video
-    cuts = np.flatnonzero(np.diff(pairs // PAIRS_AT_ONCE)) + 1
-    for start, stop in zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True):
+    for start, stop in parts_of(by_video, np.diff(by_user.indptr)):
         both = (by_video[start:stop] @ by_user).tocoo()
         owner, row = both.row + start, both.col
         known = (both.data >= LEAST_USERS) & (owner != row)

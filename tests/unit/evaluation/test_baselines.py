@@ -29,7 +29,9 @@ def test_item_cosine_holds_no_lists_of_pythons_numbers():
     assert peak < 40 * pairs  # a number and a column are 8 bytes, of three matrices at a time
 
 
-def test_item_cosine_equals_scikit_learn():
+@pytest.mark.parametrize("at_once", [1, 500, 20_000_000])
+def test_item_cosine_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch, at_once: int):
+    monkeypatch.setattr(baselines, "PAIRS_AT_ONCE", at_once)
     generator = np.random.default_rng(0)
     users, rows = generator.integers(0, 30, 400), generator.integers(0, 13, 400)
     dense = np.zeros((30, 13))
@@ -41,6 +43,31 @@ def test_item_cosine_equals_scikit_learn():
     history = np.array([3, 5])
     assert model.scores([history, np.array([], int)])[0] == pytest.approx(expected[history].sum(0), abs=1e-6)
     assert not model.scores([np.array([], int)]).any()
+
+
+def test_item_cosine_of_many_videos_keeps_the_best_of_each(monkeypatch: pytest.MonkeyPatch):
+    """The pairs grew with the square of what a user watched: a user of 20,000 videos made 400 million."""
+    monkeypatch.setattr(baselines, "PAIRS", 2 * 1_001)
+    generator = np.random.default_rng(0)
+    users, rows = np.repeat(np.arange(30), 50), generator.integers(1, 1_001, 1_500)
+    model = ItemCosine.fit(users, rows, videos=1_000)
+    dense = np.zeros((30, 1_001))
+    dense[users, rows] = 1
+    every = cosine_similarity(dense.T)
+    np.fill_diagonal(every, 0)
+    found = model.similarity.toarray()
+    assert (np.count_nonzero(found, axis=1) <= 2).all()
+    np.testing.assert_allclose(np.sort(found)[:, -2:], np.sort(every)[:, -2:], atol=1e-6)
+
+
+def test_item_cosine_of_many_videos_reads_a_share_of_what_a_heavy_user_met(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(baselines, "MET", 50)
+    everything = np.arange(1, 1_001)
+    whole = ItemCosine.fit(np.zeros_like(everything), everything, videos=1_000)
+    monkeypatch.setattr(baselines, "PAIRS", 500 * 1_001)
+    drawn = ItemCosine.fit(np.zeros_like(everything), everything, videos=1_000)
+    assert whole.similarity.nnz == 1_000 * 999
+    assert 25 * 24 < drawn.similarity.nnz < 100 * 99
 
 
 def test_item_cosine_reads_the_last_twenty_watches():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
+from watchnext.evaluation import baselines
 from watchnext.generation.item_item import ItemItem
 from watchnext.training import item_item
 from watchnext.training.example_set import Pairs
@@ -40,7 +41,7 @@ def test_repeated_and_unknown_meetings_do_not_count():
 
 @pytest.mark.parametrize("at_once", [1, 500, 20_000_000])
 def test_all_neighbours_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch, at_once: int):
-    monkeypatch.setattr(item_item, "PAIRS_AT_ONCE", at_once)
+    monkeypatch.setattr(baselines, "PAIRS_AT_ONCE", at_once)
     random = np.random.default_rng(0)
     met = Pairs(person=random.integers(0, 20, 300), row=random.integers(0, 31, 300).astype(np.int32))
     dense = np.zeros((20, 31))
@@ -62,7 +63,7 @@ def test_only_the_nearest_are_kept_the_nearest_first_and_ties_by_row(monkeypatch
 
 
 def test_of_a_user_who_met_very_many_a_share_is_drawn(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(item_item, "MET", 50)
+    monkeypatch.setattr(baselines, "MET", 50)
     everything = list(range(1, 201))
     table = fit_item_item(pairs(everything, everything, [1, 2], [1, 2]), videos=200)
     assert neighbours(table, 1)[0][0] == 2  # the small users' are all there
