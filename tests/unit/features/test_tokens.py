@@ -15,6 +15,10 @@ from watchnext.features.tokens import tokenize
         ("ｆｕｌｌ ﬁlm", ["full", "film", "full film"]),  # full-width letters, a ligature: NFKC
         ("Ünïcode-Straße 9", ["ünïcode", "straße", "9", "ünïcode straße", "straße 9"]),
         ("猫 動画", ["猫", "動画", "猫 動画"]),
+        ("हिन्दी गाने", ["हिन्दी", "गाने", "हिन्दी गाने"]),  # were single letters: vowel signs are marks
+        ("แมวน่ารัก", ["แมวน่ารัก"]),
+        ("İstanbul", ["i\u0307stanbul"]),  # lower case is an i with a dot above it
+        ("cats ❤\ufe0f snake_case", ["cats", "snake_case", "cats snake_case"]),  # a mark on what is no letter
     ],
 )
 def test_tokens_are_lower_case_unigrams_and_bigrams(query, tokens):
