@@ -65,7 +65,7 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[s
             count = math.prod(shape)
             columns[name] = np.frombuffer(view, dtype=dtype, count=count, offset=at).reshape(shape)
             at += _round_up(columns[name].nbytes)
-    except (KeyError, TypeError, OverflowError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, OverflowError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"the header of the packed message cannot be read: {error}") from error
     if at != len(view):
         raise ValueError(f"{len(view)} bytes came; the header tells of {at}")

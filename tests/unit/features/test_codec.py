@@ -58,8 +58,9 @@ def test_a_message_cut_short_is_refused(cut: int):
         (message(["x", "|O", [1]]), "type"),
         (message(["x", "<i4", [1 << 70]]), "cannot be read"),
         (message(["x", "<i4", [1 << 40]]), "buffer"),
-        (message(["x", "<i4"]), ""),
+        (message(["x", "<i4"]), "values to unpack"),
         (message(["x", "<i4", 3]), "cannot be read"),
+        (struct.pack("<2sHI", b"WN", 1, 100_000) + b"[" * 100_000, "cannot be read"),
     ],
 )
 def test_nonsense_is_a_value_error(data: bytes, why: str):
