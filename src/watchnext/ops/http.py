@@ -16,13 +16,14 @@ if not, why not.
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -80,6 +81,11 @@ class _Server(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listener
         self.health = health
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """No traceback of a client that hung up, as probes and balancers do."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Pages(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """The pages of a real server on a real port, asked over HTTP."""
 
 import socket
+import struct
 
 import httpx
 import pytest
@@ -78,3 +79,15 @@ def test_a_port_that_is_taken_is_told_in_one_sentence_with_its_setting():
     assert str(raised.value) == (
         f"cannot listen on 127.0.0.1:{port}: Address already in use; ops.worker_port names another port"
     )
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(capfd: pytest.CaptureFixture[str]):
+    """A probe or a balancer that resets its connection wrote twenty lines each time."""
+    port, reset_on_close = free_port(), struct.pack("ii", 1, 0)
+    with pages(Health(alive_s=60), host="127.0.0.1", port=port, setting="ops.worker_port"):
+        for sent in (b"", b"GET /hea"):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(sent)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    assert capfd.readouterr().err == ""
