@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -65,7 +66,8 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._process.stdin
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended, with a question still to be read
+            self._process.stdin.close()
         self._process.wait()
 
     def train(self, steps: int) -> float:
@@ -77,7 +79,8 @@ class Worker:
     def _ask(self, asked: dict[str, Any]) -> float:
         assert self._process.stdin
         assert self._process.stdout
-        print(json.dumps(asked), file=self._process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # it has ended: there is no answer either
+            print(json.dumps(asked), file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
         if not line:
             said = "\n".join(self._log.read_text().strip().splitlines()[-15:])

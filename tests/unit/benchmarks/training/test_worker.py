@@ -21,3 +21,11 @@ def test_a_contender_keeps_its_state_between_questions(tmp_path: Path) -> None:
 def test_a_contender_that_fails_is_quoted(tmp_path: Path) -> None:
     with counting(tmp_path) as worker, pytest.raises(WatchnextError, match="ValueError: no id here"):
         worker.ask("bytes_an_id")
+
+
+def test_a_contender_that_ended_before_it_was_asked_is_quoted(tmp_path: Path) -> None:
+    """Several wait while the first is measured: one that could not start ended the bench in a BrokenPipeError."""
+    with Worker(sys.executable, "benchmarks.training.gone", 10, tmp_path / "log") as worker:
+        worker._process.wait()
+        with pytest.raises(WatchnextError, match=r"No module named benchmarks\.training\.gone"):
+            worker.train(2)
