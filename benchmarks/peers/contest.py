@@ -54,7 +54,7 @@ def compete(
 ) -> None:
     """Write `<name>-seed<n>.npz` and the record `<name>.json` to `out`, what is not there of the same.
 
-    Each combination and each seed is kept as it ends.
+    Answers of another record leave. Each combination and each seed is kept as it ends.
 
     Args:
         name: of the contender.
@@ -70,6 +70,10 @@ def compete(
     """
     files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
     record = Record.of(out, name, packages, task.measure, [files, grid, seeds, *depends_on])
+    kept = {f"{name}-seed{seed}.npz" for seed in record.seconds}
+    for path in out.glob(f"{name}-seed*.npz"):  # the report reads all that are there
+        if path.name not in kept:
+            path.unlink()
     untried = [parameters for parameters in grid if not record.has_tried(parameters)]
     unanswered = [seed for seed in seeds if seed not in record.seconds]
     if not (untried or unanswered):

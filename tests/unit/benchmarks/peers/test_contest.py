@@ -1,0 +1,41 @@
+"""What a contender leaves in its folder, for the report that reads all of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from benchmarks.peers.choice import Parameters
+from benchmarks.peers.contest import Answer, Task, compete
+from benchmarks.quality.figures import read_lists
+from benchmarks.quality.split_files import Split, write_split
+
+TASK = Task("ranked", "first", lambda split, answer: float(answer[0]))
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> dict[str, Path]:
+    """The three folders of `compete`."""
+    folders = {name: tmp_path / name for name in ("valid", "test", "out")}
+    for name in ("valid", "test"):
+        tables = {"queries": pa.table({"user": [1]})}
+        write_split(Split(name, "data", "rule", None, None, tables | {"videos": tables["queries"]}), folders[name])
+    folders["out"].mkdir()
+    return folders
+
+
+def answers(split: Split, parameters: Parameters, seed: int) -> Iterator[Answer]:
+    yield np.array([parameters["a"], seed], np.int32)
+
+
+def test_no_seed_of_other_parameters_is_left_for_the_report(splits: dict[str, Path]) -> None:
+    """A contender that is asked fewer seeds had the mean of its new answers and of old ones told as its own."""
+    compete("mine", answers, [{"a": 7}], (1, 2, 3), task=TASK, **splits)
+    compete("mine-too", answers, [{"a": 7}], (1,), task=TASK, **splits)
+    compete("mine", answers, [{"a": 8}], (1,), task=TASK, **splits)
+
+    found = read_lists(splits["out"])
+    assert [one.tolist() for one in found["mine"]] == [[8, 1]]
+    assert [one.tolist() for one in found["mine-too"]] == [[7, 1]]
