@@ -54,6 +54,7 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
         except (RequestError, AuthenticationError, OverloadError) as error:
             code = CODES[type(error)]
             await context.abort(code, str(error))
+            raise  # `abort` does, and has no type that says so
         except asyncio.CancelledError:
             code = grpc.StatusCode.DEADLINE_EXCEEDED if context.time_remaining() == 0 else grpc.StatusCode.CANCELLED
             raise
@@ -61,6 +62,7 @@ class Recommender(recommend_pb2_grpc.RecommenderServicer):
             _log.exception("answer_failed", protocol="grpc")
             code = grpc.StatusCode.INTERNAL
             await context.abort(code, INTERNAL)
+            raise
         finally:
             ANSWERS.labels("grpc", code.name).inc()
             ANSWER_SECONDS.labels("grpc").observe(time.perf_counter() - started)
@@ -73,7 +75,7 @@ def build(gateway: Gateway, address: str) -> tuple[grpc.aio.Server, health.aio.H
         ServerError: the port is in use, or the host is not ours.
     """
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))  # or two servers on one port share its calls
-    recommend_pb2_grpc.add_RecommenderServicer_to_server(Recommender(gateway), server)
+    recommend_pb2_grpc.add_RecommenderServicer_to_server(Recommender(gateway), server)  # type: ignore[no-untyped-call]
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

@@ -18,7 +18,7 @@ from serving.lifecycle import settle
 SWITCH_SECONDS = 0.0005
 
 
-class BoundServer(ModelServer):
+class BoundServer(ModelServer):  # type: ignore[misc]  # kserve has no types
     """Listens on `host` only, over REST only (its gRPC has no health and no reflection)."""
 
     def __init__(self, host: str, port: int, close: Callable[[], Awaitable[None]] | None) -> None:

@@ -20,7 +20,7 @@ from watchnext.recommend.ranking import Guard, TorchServe
 from watchnext.settings import Settings, load_settings
 
 
-class RankingModel(Model):
+class RankingModel(Model):  # type: ignore[misc]  # kserve has no types
     """Translates; `Guard` decides."""
 
     def __init__(self, settings: Settings) -> None:

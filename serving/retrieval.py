@@ -34,7 +34,7 @@ WARM_UP_SECONDS = 20.0  # for the live generation, where there is one
 _log = structlog.get_logger(__name__)
 
 
-class RetrievalModel(Model):
+class RetrievalModel(Model):  # type: ignore[misc]  # kserve has no types
     """Translates; `Retriever` decides."""
 
     def __init__(self, settings: Settings, store: GenerationStore, follower: Follower[PreparedGeneration]) -> None:
