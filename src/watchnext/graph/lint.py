@@ -35,7 +35,7 @@ def lint_file(file: Path, header_patterns: tuple[str, ...] = ()) -> list[Finding
 
 
 def lint(manifests: Manifests) -> list[Finding]:
-    """The findings, errors first, each once: several ways from the root may lead to one round."""
+    """The findings, errors first, each once."""
     parts = (shape, wiring, targets, flow, conditions, timeouts)
     found = [finding for graph in manifests.graphs for part in parts for finding in part.check(graph)]
     found += headers.check(manifests.header_patterns)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from watchnext.graph.document import ROOT, Graph, Node, below
 from watchnext.graph.rules import Finding, Rule
+from watchnext.graph.wiring import walk
 
 NO_CLIENT_TIMEOUT: Final = Rule(
     "no-client-timeout",
@@ -47,12 +48,13 @@ def check(graph: Graph) -> Iterator[Finding]:
         yield TIMEOUT_UNREAD.at(below(graph.at, "timeout"), str(graph.spec["timeout"]))
 
 
-def longest_row(nodes: Mapping[str, Node], name: str, above: frozenset[str] = frozenset()) -> int:
-    """The most services that one request calls one after the other; a round counts once."""
-    if name not in nodes or name in above:
-        return 0
-    rows = [longest_row(nodes, step.node_name, above | {name}) if step.node_name else 1 for step in nodes[name].steps]
-    return sum(rows) if nodes[name].kind == "Sequence" else max(rows, default=0)
+def longest_row(nodes: Mapping[str, Node], start: str) -> int:
+    """The most services that one request calls one after the other; a step that leads back above counts nothing."""
+    longest: dict[str, int] = {}
+    for name in walk(nodes, start)[0]:
+        rows = [longest.get(step.node_name, 0) if step.node_name else 1 for step in nodes[name].steps]
+        longest[name] = sum(rows) if nodes[name].kind == "Sequence" else max(rows, default=0)
+    return longest.get(start, 0)
 
 
 def _seconds(timeouts: Any, field: str) -> int | None:

@@ -85,7 +85,7 @@ def check(graph: Graph) -> Iterator[Finding]:
     for step in graph.steps:
         if step.node_name and step.node_name not in nodes:
             yield NO_SUCH_NODE.at(f"{step.at}.nodeName", f"{json.dumps(step.node_name)}; there are {', '.join(nodes)}")
-    yield from _check_rounds(nodes, ROOT, ())
+    yield from _check_rounds(nodes)
 
 
 def reachable(nodes: Mapping[str, Node], start: str, *, always: bool = False) -> set[str]:
@@ -102,16 +102,34 @@ def reachable(nodes: Mapping[str, Node], start: str, *, always: bool = False) ->
     return found
 
 
-def _check_rounds(nodes: Mapping[str, Node], name: str, above: tuple[str, ...]) -> Iterator[Finding]:
-    """The steps that lead back to a node above; each way from the root is walked once."""
-    for step in nodes[name].steps if name in nodes else ():
-        way = (*above, name)
-        if step.node_name not in way:
-            yield from _check_rounds(nodes, step.node_name, way)
-            continue
-        endless = _is_always_taken(nodes[name], step) and name in reachable(nodes, step.node_name, always=True)
-        rounds = " → ".join((*way[way.index(step.node_name) :], step.node_name))
-        yield (ENDLESS_CYCLE if endless else CYCLE).at(f"{step.at}.nodeName", rounds)
+def walk(nodes: Mapping[str, Node], start: str) -> tuple[list[str], list[tuple[Step, tuple[str, ...]]]]:
+    """The nodes that `start` leads to, each once, after those that its steps name; the steps back, with their rounds.
+
+    A step back names a node above its own. No recursion, for a graph may be deeper than Python's stack.
+    """
+    done: dict[str, None] = {}
+    rounds = []
+    way = {start: iter(nodes[start].steps)} if start in nodes else {}  # the nodes above, with their steps to come
+    while way:
+        name, steps = next(reversed(way.items()))
+        step = next(steps, None)
+        if step is None:
+            done[name] = None
+            way.popitem()
+        elif step.node_name in way:
+            above = list(way)
+            rounds.append((step, (*above[above.index(step.node_name) :], step.node_name)))
+        elif step.node_name in nodes and step.node_name not in done:
+            way[step.node_name] = iter(nodes[step.node_name].steps)
+    return list(done), rounds
+
+
+def _check_rounds(nodes: Mapping[str, Node]) -> Iterator[Finding]:
+    """The steps that lead back to a node above: without them the graph would have no round."""
+    for step, names in walk(nodes, ROOT)[1]:
+        always = _is_always_taken(nodes[step.node], step)
+        endless = always and step.node in reachable(nodes, step.node_name, always=True)
+        yield (ENDLESS_CYCLE if endless else CYCLE).at(f"{step.at}.nodeName", " → ".join(names))
 
 
 def _is_always_taken(node: Node, step: Step) -> bool:

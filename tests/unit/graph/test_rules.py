@@ -131,8 +131,44 @@ def test_rounds_of_several_nodes_are_told_once():
 
     assert [(rule, path, came) for rule, path, came in findings(nodes)] == [
         ("endless-cycle", "nodes.right.steps[1].nodeName", "left → right → left"),
-        ("endless-cycle", "nodes.left.steps[0].nodeName", "right → left → right"),
     ]
+
+
+def test_two_rounds_through_one_node_are_told_each():
+    nodes = {
+        "root": node("Switch", step("a", nodeName="left", condition="x"), step("b", nodeName="right", condition="y")),
+        "left": node("Sequence", hard("c", nodeName="root")),
+        "right": node("Sequence", hard("d", nodeName="right")),
+    }
+
+    assert [(rule, came) for rule, _, came in findings(nodes) if rule.endswith("cycle")] == [
+        ("endless-cycle", "right → right"),
+        ("cycle", "root → left → root"),
+    ]
+
+
+def test_a_graph_of_many_layers_is_read_at_once():
+    """Two nodes a layer that both call both of the next: 2^40 ways from the root."""
+    layers = 40
+    nodes = {"root": node("Ensemble", hard("a", nodeName="a0"), hard("b", nodeName="b0"))}
+    for layer in range(layers):
+        for name in "ab":
+            nodes[f"{name}{layer}"] = node(
+                "Sequence", *(hard(to, nodeName=f"{to}{layer + 1}", data="$response") for to in "ab")
+            )
+    nodes |= {f"{name}{layers}": node("Sequence", hard("end")) for name in "ab"}
+
+    found = [(rule, came) for rule, _, came in findings(nodes) if rule == "write-timeout"]
+
+    assert found == [("write-timeout", f"serviceClient 1 s times {2**layers} steps in a row; serverWrite 60 s")]
+
+
+def test_a_graph_may_be_deeper_than_the_stack():
+    nodes = {"root": node("Sequence", hard("first", nodeName="n0"))}
+    nodes |= {f"n{depth}": node("Sequence", hard("on", nodeName=f"n{depth + 1}")) for depth in range(2_000)}
+    nodes["n2000"] = node("Sequence", hard("end"))
+
+    assert findings(nodes) == []
 
 
 def test_time_for_writing_covers_the_longest_row_of_steps():
