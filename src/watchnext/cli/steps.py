@@ -21,7 +21,7 @@ def replay_once(settings: Settings, dataset: "Dataset") -> None:
 
 
 def catch_up(settings: Settings) -> None:
-    """Wait until the workers have folded every event.
+    """Wait until the workers have folded every event that is there now.
 
     Raises:
         ServerError: they do not go on.
