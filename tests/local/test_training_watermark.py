@@ -79,6 +79,19 @@ def test_a_snapshot_is_frozen_again_into_its_folder(settings, tmp_path):
         freeze(settings, settings.home)
 
 
+def test_an_impression_in_a_partition_without_any_watch_is_no_unclicked_one(settings, tmp_path):
+    """The watermark was that of the other partitions: all that dan was shown counted as unclicked."""
+    archive = EventArchive(settings.archive_path)
+    archive.write(Batch(Topic.IMPRESSION, 2, 0, 1, [(0, impression("dan", T0 + HOUR_MS))]))
+
+    before = split_log(settings, freeze(settings, tmp_path / "before"), per_user=10).shown
+    archive.write(Batch(Topic.WATCH, 2, 0, 1, [(0, watch("dan", T0 + 4 * HOUR_MS))]))
+    after = split_log(settings, freeze(settings, tmp_path / "after"), per_user=10).shown
+
+    assert set(before["user_id"]) == {"bob"}
+    assert set(after["user_id"]) == {"bob", "dan"}
+
+
 def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_path):
     """Shown five minutes before cid's watch, so it would take the watch for its click and its time for the label's."""
     archive = EventArchive(settings.archive_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from watchnext.contracts.names import Topic
-from watchnext.stream.archive import LOG_OFFSET, LOG_PARTITION, read_archive
+from watchnext.stream.archive import LOG_OFFSET, read_archive
 from watchnext.training.snapshot import Snapshot
 
 
@@ -69,4 +69,4 @@ def _read(archive: str, topic: Topic, until_ms: int | None) -> pd.DataFrame:
     """In the order of the log: within a key that is the order of sending."""
     table: Any = read_archive(archive, topic, until_ms)
     frame: pd.DataFrame = table.to_pandas()
-    return frame.drop(columns=[LOG_PARTITION, LOG_OFFSET])
+    return frame.drop(columns=[LOG_OFFSET])

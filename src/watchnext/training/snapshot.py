@@ -34,7 +34,7 @@ class Snapshot:
 
     id: str  # content hash of the parts and of `end_ms`
     end_ms: int  # epoch ms: nothing that became available later is read
-    watermark_ms: int  # epoch ms: every partition has brought a watch of this time or later
+    watermark_ms: int  # epoch ms: every partition with a watch has brought one of this time or later
     parts: dict[str, int]  # path in the snapshot to rows
     folder: Path
 

@@ -16,6 +16,7 @@ from watchnext.data.labels import label_impressions
 from watchnext.data.splits import split_at_share
 from watchnext.errors import DataError
 from watchnext.settings import Settings
+from watchnext.stream.archive import LOG_PARTITION
 from watchnext.training import log
 from watchnext.training.labels import HOLDOUT, capped, next_watches, queries, ranking_labels
 from watchnext.training.snapshot import Snapshot
@@ -108,10 +109,15 @@ def _split_ms(settings: Settings, times_ms: NDArray[np.int64]) -> int:
 def _labelled_impressions(
     snapshot: Snapshot, impressions: pd.DataFrame, watches: pd.DataFrame, known: set[str], window_ms: int
 ) -> pd.DataFrame:
-    """Impressions of catalogue videos whose click window has closed, with their labels, times and context."""
+    """Impressions of catalogue videos whose click window has closed, with their labels, times and context.
+
+    The watermark knows the partitions that have brought a watch. In another one no window has closed: a user's watches
+    come in the partition of the impressions, and there they may all be on their way.
+    """
     labels = label_impressions(impressions, watches, window_ms, snapshot.watermark_ms)
     labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
-    usable = labelled[labels.closed & labelled["video_id"].isin(known).to_numpy()]
+    heard = labelled[LOG_PARTITION].isin(set(watches[LOG_PARTITION])) & labelled["video_id"].isin(known)
+    usable = labelled[labels.closed & heard.to_numpy()]
     return ranking_labels(usable.reset_index(drop=True), log.served(snapshot))
 
 
