@@ -79,7 +79,7 @@ class Bounded(Generic[T]):
         return Call(self._pool.submit(self._function, *arguments), self._breaker)
 
     def close(self) -> None:
-        """Take no more calls; hung ones are left to themselves."""
+        """Take no more calls and wait for none; Python itself, at its end, waits for hung ones until they time out."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
