@@ -263,14 +263,14 @@ def load_settings(**flags: Any) -> Settings:
 
     Raises:
         ConfigError: a value is wrong, or a key is unknown; the message names the setting, what came, and its
-            environment variable or the nearest key.
+            environment variable or the nearest key. Or `serving.deadline_ms` leaves no room for its budgets.
     """
     path = os.environ.get("WATCHNEXT_CONFIG")
     if path:
         _check_file(Path(path))
     check_variables(Settings, os.environ)
     try:
-        return Settings(**flags)
+        settings = Settings(**flags)
     except SettingsError as error:  # it names the section, and never the value, which may be a secret
         raise ConfigError(
             f"{error}: lists and mappings stand in the environment as JSON, such as "
@@ -285,6 +285,20 @@ def load_settings(**flags: Any) -> Settings:
         came = "a secret" if _is_secret(first["loc"]) else repr(first.get("input"))
         raise ConfigError(f"setting {key} = {came}: {first['msg']} (set {variable_of(setting)} or the YAML key)") from (
             None if _is_secret(first["loc"]) else error
+        )
+    _check_deadline(settings.serving)
+    return settings
+
+
+def _check_deadline(serving: Serving) -> None:
+    """A guard whose budget the deadline always cuts never opens its breaker (docs/ladder.md)."""
+    budgets = ("features_budget_ms", "index_budget_ms", "ranker_budget_ms")
+    together = sum(getattr(serving, name) for name in budgets)
+    if serving.deadline_ms <= together:
+        told = ", ".join(f"{name} = {getattr(serving, name)}" for name in budgets)
+        raise ConfigError(
+            f"setting serving.deadline_ms = {serving.deadline_ms}: wanted more than {together}, its inner budgets "
+            f"together ({told}): raise it (set {variable_of('serving.deadline_ms')} or the YAML key) or lower those"
         )
 
 

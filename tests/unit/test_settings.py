@@ -134,3 +134,19 @@ def test_late_days_without_an_end_are_refused(monkeypatch: pytest.MonkeyPatch, d
 
     with pytest.raises(ConfigError, match="WATCHNEXT_FEATURES__LATE_DAYS"):
         load_settings()
+
+
+def test_a_deadline_without_room_for_the_budgets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 300 ms a hung ranker of 400 ms was asked at every request: its breaker never opened."""
+    monkeypatch.setenv("WATCHNEXT_SERVING__DEADLINE_MS", "750")
+
+    with pytest.raises(ConfigError) as raised:
+        load_settings()
+
+    assert str(raised.value) == (
+        "setting serving.deadline_ms = 750: wanted more than 750, its inner budgets together "
+        "(features_budget_ms = 150, index_budget_ms = 200, ranker_budget_ms = 400): "
+        "raise it (set WATCHNEXT_SERVING__DEADLINE_MS or the YAML key) or lower those"
+    )
+    monkeypatch.setenv("WATCHNEXT_SERVING__RANKER_BUDGET_MS", "399")
+    assert load_settings().serving.deadline_ms == 750
