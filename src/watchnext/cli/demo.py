@@ -109,7 +109,7 @@ def open_once(settings: Settings, data: str, path: Path | None, user: str) -> "D
             f"{path} came, and {place} holds the {data} of {mark.path or 'no named folder'}: leave the path out to "
             "see that, or set WATCHNEXT_HOME to another folder"
         )
-    if shift is not None and shift.finished_at_ms and (user or mark.user):
+    if shift is not None and shift.covers("") and (user or mark.user):
         return None
     note(f"reading {data}")
     named = path or (Path(mark.path) if mark.path else None)

@@ -35,14 +35,15 @@ def replay(
     from watchnext.data.replay import recorded_shift
 
     settings, clock = load_settings(), SystemClock()
-    earlier = recorded_shift(settings.home, name)
-    if earlier is not None and earlier.finished_at_ms and not again:
-        _report(
-            as_json, {"dataset": name, "sent": 0, **asdict(earlier)}, f"{name} was sent before; --again sends it twice"
-        )
+    earlier = None if again else recorded_shift(settings.home, name)
+    if earlier is not None and earlier.covers(""):  # what was sent whole is not read again
+        _was_sent(as_json, name, earlier)
         return
     note(f"reading {name}")
     dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
+    if earlier is not None and earlier.covers(dataset.sample):
+        _was_sent(as_json, name, earlier)
+        return
     sent, shift = send(settings, dataset, clock, limit=limit, speed=speed, quiet=as_json)
     derived = ", ".join(dataset.derived)
     _report(
@@ -57,7 +58,7 @@ def send(
 ) -> tuple[int, "Shift"]:
     """Send `dataset` with a progress bar; returns how many messages were acknowledged, and the shift.
 
-    A replay of the whole data set that was cut off goes on after the last message that is known to have arrived: at
+    A replay without a limit that was cut off goes on after the last message that is known to have arrived: at
     most 20,000 messages are sent twice, of which the stream drops what it has just seen. One of other users, days or
     files is not gone on with: all of this one is sent.
 
@@ -77,7 +78,7 @@ def send(
     from watchnext.stream.topics import ensure_topics
 
     ensure_topics(settings)
-    shift = fix_shift(settings.home, dataset, clock)
+    shift = fix_shift(settings.home, dataset, clock).of(dataset.sample)
     passed, records = Passed(), replay_events(dataset, shift, limit=limit)
     if not limit:
         passed, records = remaining_events(dataset, shift)
@@ -91,7 +92,14 @@ def send(
         sent = producer.send_many(
             paced(records, speed), lambda count: bars.update(task, completed=done + count), arrived
         )
-    return sent, shift if limit else record_finished(settings.home, dataset.name, shift, passed.count, clock)
+    if limit:
+        return sent, shift
+    return sent, record_finished(settings.home, dataset.name, shift, passed.count, clock, sample=dataset.sample)
+
+
+def _was_sent(as_json: bool, name: str, earlier: "Shift") -> None:
+    what = f"{name} ({earlier.sample})" if earlier.sample else name
+    _report(as_json, {"dataset": name, "sent": 0, **asdict(earlier)}, f"{what} was sent before; --again sends it twice")
 
 
 def _report(as_json: bool, answer: dict[str, Any], text: str) -> None:

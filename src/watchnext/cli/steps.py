@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def replay_once(settings: Settings, dataset: "Dataset") -> None:
-    """Send the data set, unless a replay of all of it was finished."""
+    """Send the data set, unless a replay of all of it was finished; one of another sample does not count."""
     from watchnext.cli.replay import send
     from watchnext.data.replay import recorded_shift
 
     shift = recorded_shift(settings.home, dataset.name)
-    if shift is None or not shift.finished_at_ms:
+    if shift is None or not shift.covers(dataset.sample):
         send(settings, dataset, SystemClock())
 
 

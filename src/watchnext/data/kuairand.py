@@ -25,7 +25,7 @@ from watchnext.data.kuairand_files import (
     read_users,
     read_videos,
 )
-from watchnext.data.records import Description, Record, in_time_order, keep_users
+from watchnext.data.records import Description, Record, in_time_order, keep_users, sample_of
 from watchnext.data.tables import Dropped, rows_of
 
 NAME: Final = "kuairand"
@@ -56,6 +56,7 @@ class KuaiRand:
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._files = KuaiRandFiles.find(folder)
+        self.sample = sample_of(users)
         self.dropped: Dropped = Dropped()
         now_ms = clock.now_ms()
         self._videos = read_videos(self._files.videos, now_ms, self.dropped)

@@ -20,7 +20,7 @@ from watchnext.clock import Clock
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, WatchEvent
 from watchnext.contracts.names import Topic
 from watchnext.data.movielens_files import read_films, read_people, read_ratings
-from watchnext.data.records import Description, Record, fraction_of, in_time_order, keep_users
+from watchnext.data.records import Description, Record, fraction_of, in_time_order, keep_users, sample_of
 from watchnext.data.tables import Dropped, rows_of
 
 NAME: Final = "movielens"
@@ -53,6 +53,7 @@ class MovieLens:
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._folder = folder
+        self.sample = sample_of(users)
         self.dropped: Dropped = Dropped()
         self._films = read_films(folder, self.dropped)
         people = read_people(folder, self.dropped)

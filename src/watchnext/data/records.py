@@ -43,6 +43,11 @@ class Dataset(Protocol):
         ...
 
     @property
+    def sample(self) -> str:
+        """What it is instead of the whole data set, such as "10 users"; empty for the whole."""
+        ...
+
+    @property
     def derived(self) -> Mapping[str, str]:
         """What is not in the data, to the rule that made it."""
         ...
@@ -90,6 +95,15 @@ def number_of(*parts: object) -> int:
     """64 bits that depend on `parts` alone."""
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+
+def sample_of(users: int) -> str:
+    """The sample that keeps so many users, in words.
+
+    >>> sample_of(10), sample_of(0)
+    ('10 users', '')
+    """
+    return f"{users} users" if users else ""
 
 
 def keep_users(user_ids: Iterable[str], users: int) -> set[str]:

@@ -56,11 +56,20 @@ class Shift:
     events: int = 0  # messages of the last replay that reached the end, or of one that was cut off: go on after them
     finished_at_ms: int = 0  # 0: none did yet
     checksum: int = 0  # of those `events`, where a replay was cut off: another sample begins with others
+    sample: str = ""  # `Dataset.sample` of the replay that reached the end; empty: the whole data set
 
     @property
     def ms(self) -> int:
         """The shift in milliseconds."""
         return self.days * DAY_MS
+
+    def covers(self, sample: str) -> bool:
+        """Whether a replay of `sample`, or of the whole data set, has reached the end."""
+        return bool(self.finished_at_ms) and self.sample in ("", sample)
+
+    def of(self, sample: str) -> "Shift":
+        """The same for a replay of `sample`: one of another sample that reached the end says nothing of it."""
+        return self if self.covers(sample) or not self.finished_at_ms else Shift(self.days, self.fixed_at_ms)
 
 
 def days_to_today(last_ms: int, now_ms: int) -> int:
@@ -88,15 +97,16 @@ def recorded_shift(home: Path, name: str) -> Shift | None:
     return _records(home).get(name)
 
 
-def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock) -> Shift:
-    """Note that a replay of the whole data set was sent and acknowledged."""
-    finished = replace(shift, events=events, finished_at_ms=clock.now_ms(), checksum=0)
+def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock, *, sample: str = "") -> Shift:
+    """Note that a replay of `sample` was sent to its end and acknowledged; what was sent whole stays so."""
+    sent = shift.sample if shift.covers(sample) else sample
+    finished = replace(shift, events=events, finished_at_ms=clock.now_ms(), checksum=0, sample=sent)
     _record(home, name, finished)
     return finished
 
 
 def record_progress(home: Path, name: str, shift: Shift, passed: "Passed") -> None:
-    """Note that the first messages of a replay of the whole data set, those that passed, have arrived."""
+    """Note that the first messages of a replay without a limit, those that passed, have arrived."""
     _record(home, name, replace(shift, events=passed.count, checksum=passed.checksum))
 
 

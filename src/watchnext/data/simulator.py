@@ -17,6 +17,7 @@ from watchnext.data.truth import WorldConfig
 from watchnext.data.world import World
 
 NAME: Final = "simulator"
+DAYS: Final = 30  # of the past, where nothing else is said
 END_MS: Final = 1_767_225_600_000  # 2026-01-01 UTC: every simulated past ends here, so one shift fits all lengths
 _PLURAL: Final = {
     Topic.WATCH: "watches",
@@ -36,7 +37,9 @@ class Simulator:
     dropped: Final[dict[str, int]] = {}
     last_ms = END_MS - 1
 
-    def __init__(self, config: WorldConfig | None = None, *, days: int = 30) -> None:
+    def __init__(self, config: WorldConfig | None = None, *, days: int = DAYS) -> None:
+        users = (config or WorldConfig()).users
+        self.sample = "" if (users, days) == (WorldConfig().users, DAYS) else f"{users} users, {days} days"
         self._days = days
         self._config = replace(config or WorldConfig(), start_ms=END_MS - days * DAY_MS)
 

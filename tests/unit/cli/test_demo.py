@@ -23,12 +23,12 @@ def test_contenders_stand_side_by_side():
     ]
 
 
-def home_of(folder: Path, *, data: str, path: str = "", user: str = "", sent: bool = True) -> Path:
+def home_of(folder: Path, *, data: str, path: str = "", user: str = "", sent: bool = True, sample: str = "") -> Path:
     """A home as a demo of `data` leaves it."""
     home = folder / "home"
     home.mkdir()
     (home / "demo.json").write_text(json.dumps({"data": data, "path": path, "user": user}))
-    shift = {"days": 3, "fixed_at_ms": 1, "events": 100, "finished_at_ms": 2 if sent else 0}
+    shift = {"days": 3, "fixed_at_ms": 1, "events": 100, "finished_at_ms": 2 if sent else 0, "sample": sample}
     (home / "replay.json").write_text(json.dumps({data: shift}))
     return home
 
@@ -64,8 +64,9 @@ def test_the_files_of_a_finished_demo_are_not_read_again(tmp_path: Path):
     assert open_once(load_settings(home=home), "movielens", tmp_path / "removed since", user="") is None
 
 
-def test_a_demo_that_was_cut_short_is_opened_again(tmp_path: Path):
-    home = home_of(tmp_path, data="simulator", sent=False)
+@pytest.mark.parametrize("left", [{"sent": False}, {"sample": "10 users, 30 days"}])
+def test_a_demo_that_was_cut_short_or_holds_a_sample_is_opened_again(tmp_path: Path, left: dict):
+    home = home_of(tmp_path, data="simulator", user="u1", **left)
 
     dataset = open_once(load_settings(home=home), "simulator", None, user="u1")
 

@@ -68,6 +68,7 @@ def test_a_sample_is_of_users_who_rated(folder):
 
     sample = MovieLens(folder, clock=NOW, users=1)
 
+    assert (sample.sample, MovieLens(folder, clock=NOW).sample) == ("1 users", "")
     assert [profile.user_id for profile in sample.profiles()] in (["1"], ["2"])
     assert sample.describe().counts["users"] == 1
     assert MovieLens(folder, clock=NOW).describe().counts["users"] == 52

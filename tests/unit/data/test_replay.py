@@ -7,6 +7,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
 from watchnext.cli.replay import send
+from watchnext.cli.steps import replay_once
 from watchnext.clock import DAY_MS, FixedClock
 from watchnext.contracts.events import CatalogEvent, ProfileEvent, SearchEvent, WatchEvent, encode
 from watchnext.contracts.names import Topic
@@ -26,6 +27,7 @@ from watchnext.settings import load_settings
 from watchnext.stream import producer, topics
 
 SMALL = WorldConfig(users=10, videos=20)
+SMALL_SET = Simulator(SMALL, days=2)
 NOW = END_MS + 40 * DAY_MS + 12_345
 
 
@@ -100,7 +102,7 @@ def test_a_replay_that_was_cut_off_goes_on_after_what_arrived(tmp_path, broker):
 
     assert broker.got == whole(dataset)
     assert count == len(broker.got) - 40
-    assert shift == Shift(40, NOW, events=len(broker.got), finished_at_ms=NOW)
+    assert shift == Shift(40, NOW, events=len(broker.got), finished_at_ms=NOW, sample=dataset.sample)
 
 
 def test_a_replay_that_is_cut_off_twice_goes_on_twice(tmp_path, broker):
@@ -143,6 +145,43 @@ def test_a_second_sending_that_is_cut_off_leaves_the_first_on_record(tmp_path, b
         send(settings, dataset, clock, quiet=True)
 
     assert recorded_shift(tmp_path, "simulator") == finished
+
+
+def test_a_finished_sample_does_not_count_as_the_whole(tmp_path, broker):
+    """`replay --users 10`, then a replay of all was "sent before", and a demo went on to train on the ten."""
+    settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
+    whole_set = Simulator(days=1)
+    broker.room = 10**6
+    fix_shift(tmp_path, whole_set, clock)
+
+    replay_once(settings, SMALL_SET)
+    replay_once(settings, SMALL_SET)
+    assert recorded_shift(tmp_path, "simulator").sample == "10 users, 2 days"
+    assert broker.got == whole(SMALL_SET)
+    broker.got.clear()
+
+    broker.room = 60
+    with pytest.raises(ServerError):
+        send(settings, whole_set, clock, quiet=True)
+    assert recorded_shift(tmp_path, "simulator").finished_at_ms == 0, "it goes on from where it was cut off"
+    broker.room = 10**6
+    replay_once(settings, whole_set)
+    assert len(broker.got) == len(whole(whole_set))
+
+
+def test_a_sample_that_is_sent_again_leaves_the_whole_on_record(tmp_path, broker):
+    settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
+    broker.room = 10**6
+    record_finished(tmp_path, "simulator", Shift(40, NOW), 5, clock)
+
+    _, shift = send(settings, SMALL_SET, clock, quiet=True)
+
+    assert shift.covers("")
+
+
+@pytest.mark.parametrize(("users", "days", "sample"), [(200, 30, ""), (10, 30, "10 users, 30 days")])
+def test_the_simulated_world_that_nobody_asked_otherwise_is_the_whole(users, days, sample):
+    assert Simulator(WorldConfig(users=users), days=days).sample == sample
 
 
 @pytest.mark.parametrize(
