@@ -4,19 +4,21 @@
 """
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
 import torch
+from fastapi import HTTPException
 from kserve import Model
 from kserve.errors import InvalidInput
 
 from serving.kserve_server import run
 from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
-from watchnext.contracts.api import convert_request
-from watchnext.contracts.envelope import encode
+from watchnext.contracts.api import RecommendRequest, convert_request
+from watchnext.contracts.envelope import Envelope, encode
 from watchnext.contracts.names import MODEL_RETRIEVAL
 from watchnext.errors import GenerationError, RequestError, StoreError, VectorIndexError
 from watchnext.generation.follow import Follower, replica_name
@@ -40,6 +42,7 @@ class RetrievalModel(Model):  # type: ignore[misc]  # kserve has no types
     def __init__(self, settings: Settings, store: GenerationStore, follower: Follower[PreparedGeneration]) -> None:
         super().__init__(MODEL_RETRIEVAL, return_response_headers=True)
         self._store = store
+        self._deadline_s = settings.serving.deadline_ms / 1000
         self._features = FeatureStoreRows.open(settings)
         self._index = VideoIndex.open(settings)
         self._follower = follower
@@ -70,7 +73,12 @@ class RetrievalModel(Model):  # type: ignore[misc]  # kserve has no types
     async def predict(
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> bytes:
-        """The envelope's JSON."""
+        """The envelope's JSON.
+
+        Raises:
+            InvalidInput: HTTP 400: the request is wrong.
+            HTTPException: 503: it waited here until nobody waited for it any more.
+        """
         if response_headers is not None:
             response_headers["content-type"] = "application/json"
         try:
@@ -78,7 +86,19 @@ class RetrievalModel(Model):  # type: ignore[misc]  # kserve has no types
         except RequestError as error:
             raise InvalidInput(str(error)) from error
         loop = asyncio.get_running_loop()
-        return encode(await loop.run_in_executor(self._threads, self._retriever.retrieve, request))
+        return encode(await loop.run_in_executor(self._threads, self._retrieve, request, time.monotonic()))
+
+    def _retrieve(self, request: RecommendRequest, came: float) -> Envelope:
+        """The gateway gives no request more than `serving.deadline_ms`: what has queued that long is dropped unworked.
+
+        So the queue holds no more than comes in that time. The wait is measured here: clocks of two pods may differ.
+        """
+        waited = time.monotonic() - came
+        if request.deadline_ms and waited > self._deadline_s:
+            raise HTTPException(
+                503, f"it waited {waited:.1f} s for one of {THREADS} threads, and nobody waits for it now"
+            )
+        return self._retriever.retrieve(request)
 
 
 if __name__ == "__main__":
