@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -223,6 +224,26 @@ def test_materializing_the_log_into_an_empty_store_gives_the_streamed_rows(setti
     rows = FeatureStoreRows.open(settings)
     assert rows.read_rows(View.USER_WATCHES, users) == {row.entity_id: row for row in second}
     assert rows.read_rows(View.USER_PROFILE, users) == {row.entity_id: row for row in profiles}
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_parts_that_are_older_than_a_feature_are_materialized(settings: Settings, newer: bool) -> None:
+    """After an upgrade that added a feature the drill ended in DuckDB's "schema mismatch in glob"."""
+    old = watched("u1", at_ms=NOW, offset=0, videos=["old"])
+    write(settings, [old])
+    if newer:
+        write(settings, [watched("u2", at_ms=NOW + 1, offset=1, videos=["new"])], part=1)
+    folder = Path(settings.offline_path) / View.USER_WATCHES.value
+    for path in (folder / "empty.parquet", folder / f"watch-events-0-{0:020d}.parquet"):
+        table = pq.ParquetFile(path).read()
+        pq.write_table(table.drop_columns(["seen_ids", "watches"]), path)
+    apply(settings)  # as the upgrade does
+
+    materialize(settings, [View.USER_WATCHES])
+
+    rows = FeatureStoreRows.open(settings)
+    assert rows.read_row(View.USER_WATCHES, "u1") == msgspec.structs.replace(old, seen_ids=[], watches=0)
+    assert (rows.read_row(View.USER_WATCHES, "u2") is not None) == newer
 
 
 def test_materializing_never_replaces_a_younger_row(settings: Settings) -> None:

@@ -54,9 +54,14 @@ def apply(settings: Settings) -> Path:
     return path
 
 
-def open_store(settings: Settings) -> FeatureStore:
-    """Feast's own front, with the registry; for pipelines and drills, never for a request."""
-    return FeatureStore(config=repo_config(settings))
+def open_store(settings: Settings, offline: dict[str, str] | None = None) -> FeatureStore:
+    """Feast's own front, with the registry; for pipelines and drills, never for a request.
+
+    Args:
+        settings: the store's.
+        offline: another section `offline_store` than these settings make.
+    """
+    return FeatureStore(config=repo_config(settings, offline))
 
 
 if __name__ == "__main__":

@@ -90,14 +90,15 @@ def feature_store_document(settings: Settings) -> dict[str, Any]:
     }
 
 
-def repo_config(settings: Settings) -> RepoConfig:
-    """Feast's own configuration object.
+def repo_config(settings: Settings, offline: dict[str, str] | None = None) -> RepoConfig:
+    """Feast's own configuration object; `offline` is another section `offline_store` than the settings make.
 
     Raises:
         ConfigError: Feast refuses a setting, or its extra for the offline engine is not installed.
     """
     try:
-        return RepoConfig(**feature_store_document(settings))
+        document = feature_store_document(settings)
+        return RepoConfig(**document | ({"offline_store": offline} if offline else {}))
     except FeastError as error:
         raise ConfigError(
             f"features.offline = {settings.offline_path!r}: {error}; wanted an engine whose extra (feast[spark], "

@@ -44,7 +44,7 @@ def materialize(
         StoreError: nothing is registered, or the online store failed.
         ConfigError: `features.offline` is no folder.
     """
-    store = open_store(settings)
+    store = open_store(settings, offline={"type": "watchnext.store.old_parts.OldPartsOfflineStore"})
     counts: dict[View, int] = {}
     for view in views:
         counts[view] = 0

@@ -79,10 +79,10 @@ class OfflineLog:
         self._schema = arrow_schema(self._row)
 
     def create(self) -> None:
-        """Make the folder, with a part without rows, so that a view without events can be queried."""
+        """Make the folder, with a part without rows that has every column, so that any view can be queried."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / _EMPTY
-        if not path.exists():
+        if not path.exists() or pq.read_schema(path) != self._schema:  # of a release before the newest feature
             write_aside(path, self._schema.empty_table()).replace(path)
 
     def write_part(
