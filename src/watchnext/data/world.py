@@ -2,6 +2,7 @@
 
 `World.respond` answers any list, ours or that of the world's own simple policy. Users look less at lower positions,
 tire of what they saw and did not watch, hardly watch a thing twice, and like for a day what they searched for.
+The policy's lists leave out what is restricted in the user's country; results of searches do not.
 `World.true_expected_seconds` is what a perfect ranker would say, so that tests can ask whether a model found it.
 
 >>> world = World(WorldConfig(users=20, videos=50))
@@ -230,7 +231,7 @@ class World:
         country = self.truth.profiles[user].country
         score[self.truth.restricted[country][videos]] = -np.inf
         best: list[int] = np.argsort(-score, kind="stable")[: self.config.list_size].tolist()
-        return best
+        return [video for video in best if np.isfinite(score[video])]  # a small world may have fewer than a list
 
     def _arrival(self, after_ms: int) -> int:
         """When the next session starts: a Poisson process that follows the hour of the day (by thinning)."""

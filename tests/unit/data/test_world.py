@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,8 +146,9 @@ def test_uploads_come_over_time_and_cannot_be_shown_before():
         world.respond("ann", ["video-1"], NOW, request_id="r")
 
 
-def test_restricted_videos_are_not_in_the_lists_of_their_country():
-    world = World(SMALL)
+@pytest.mark.parametrize("config", [SMALL, replace(SMALL, videos=5, seed=14)])  # of five, a list has room for all
+def test_restricted_videos_are_not_in_the_lists_of_their_country(config):
+    world = World(config)
     country = {profile.user_id: profile.country for profile in world.profiles()}
     blocked = {(event.video_id, place) for event in world.truth.catalog for place in event.restricted_countries}
     shown = [event for topic, event in world.history(days=10) if topic == Topic.IMPRESSION]
