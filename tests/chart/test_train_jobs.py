@@ -77,6 +77,13 @@ def test_one_node_needs_no_trainer() -> None:
     assert shape_of(one).nodes == 1
 
 
+def test_what_recurs_in_kubeflow_follows_an_upgrade_and_its_rollback(documents: list[Document]) -> None:
+    hooks = {one["metadata"]["annotations"]["helm.sh/hook"] for one in of_kind(documents, "Job")}
+
+    assert len(of_kind(documents, "Job")) == 2  # the upload, and `feast apply`
+    assert hooks == {"post-install,post-upgrade,post-rollback"}
+
+
 def test_rights_are_given_to_the_named_account_only(documents: list[Document]) -> None:
     asked = render(training=named_account("pipeline-runner"))
     (role,), (binding,) = of_kind(asked, "Role"), of_kind(asked, "RoleBinding")
