@@ -4,6 +4,7 @@ Each pipeline gets a version named after the release, shaped for it; its recurri
 """
 
 import argparse
+import hashlib
 import sys
 import tempfile
 from pathlib import Path
@@ -26,8 +27,12 @@ def compile_for(name: str, shape: Shape, image: str, folder: Path) -> Path:
 
 
 def upload(client: Client, name: str, package: Path, version: str) -> tuple[str, str]:
-    """A pipeline's id and that of the version; a version that is there already is taken as it is."""
+    """A pipeline's id and that of the version; a version that is there already is taken as it is.
+
+    A release that is installed anew is of revision 1 again, so that the name of a version has the package's hash too.
+    """
     title = f"watchnext-{name}"
+    version = f"{version}-{hashlib.sha256(package.read_bytes()).hexdigest()[:8]}"
     pipeline = client.get_pipeline_id(title)
     if pipeline is None:
         pipeline = client.upload_pipeline(str(package), pipeline_name=title).pipeline_id

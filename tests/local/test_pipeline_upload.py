@@ -125,14 +125,22 @@ def _query(text: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(text).items()}
 
 
-def upload_as(version: str, kept: Kept, monkeypatch: pytest.MonkeyPatch, *, train: str, refresh: str = "") -> None:
+def upload_as(
+    version: str,
+    kept: Kept,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    train: str,
+    refresh: str = "",
+    image: str = "",
+) -> None:
     """What the chart's Job runs."""
     options = {
         "host": kept.address,
         "namespace": "team-discovery",
         "experiment": "towers",
         "version": version,
-        "image": f"registry.example/pipelines:{version}",
+        "image": image or f"registry.example/pipelines:{version}",
         "shape": '{"config_map": "mine-config"}',
         "train": train,
         "refresh-index": refresh,
@@ -142,8 +150,8 @@ def upload_as(version: str, kept: Kept, monkeypatch: pytest.MonkeyPatch, *, trai
 
 
 def scheduled(kept: Kept) -> dict[str, tuple[str, str]]:
-    """Name of each recurring run to its cron and the name of its version."""
-    names = {one["pipeline_version_id"]: one["display_name"] for one in kept.versions}
+    """Name of each recurring run to its cron and the release in the name of its version."""
+    names = {one["pipeline_version_id"]: release_of(one) for one in kept.versions}
     return {
         one["display_name"]: (
             one["trigger"]["cron_schedule"]["cron"],
@@ -151,6 +159,25 @@ def scheduled(kept: Kept) -> dict[str, tuple[str, str]]:
         )
         for one in kept.recurring
     }
+
+
+def release_of(version: dict[str, Any]) -> str:
+    """The name of a version without the hash of what was uploaded."""
+    return str(version["display_name"].rpartition("-")[0])
+
+
+def image_of(run: dict[str, Any], kept: Kept) -> str:
+    """The image of the version that a recurring run is of."""
+    package = kept.packages[run["pipeline_version_reference"]["pipeline_version_id"]]
+    return str(package["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"])
+
+
+def test_a_release_that_is_installed_anew_runs_what_it_uploads(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its revision is 1 once more, after an uninstall and in another namespace."""
+    upload_as("1", kept, monkeypatch, train="0 0 3 * * *", image="registry.example/pipelines:old")
+    upload_as("1", kept, monkeypatch, train="0 0 3 * * *", image="registry.example/pipelines:new")
+
+    assert [image_of(run, kept) for run in kept.recurring] == ["registry.example/pipelines:new"]
 
 
 def test_each_release_is_a_version_of_its_own_and_what_recurs_is_of_the_newest(
@@ -169,13 +196,11 @@ def test_each_release_is_a_version_of_its_own_and_what_recurs_is_of_the_newest(
         assert run["experiment_id"] == experiment["experiment_id"]
 
     upload_as("1", kept, monkeypatch, train="0 0 3 * * *", refresh="0 15 * * * *")  # the Job is tried again
-    assert [one["display_name"] for one in kept.versions].count("1") == 2  # one of each pipeline
+    assert [release_of(one) for one in kept.versions].count("1") == 2  # one of each pipeline
     assert len(kept.recurring) == 2
 
     upload_as("2", kept, monkeypatch, train="0 0 4 * * *")  # an upgrade, without a refresh
     assert len(kept.pipelines) == 2
     assert len(kept.experiments) == 1
     assert scheduled(kept) == {"watchnext-train": ("0 0 4 * * *", "2")}
-    newest = kept.packages[kept.recurring[0]["pipeline_version_reference"]["pipeline_version_id"]]
-    image = newest["root"]["inputDefinitions"]["parameters"]["image"]
-    assert image["defaultValue"] == "registry.example/pipelines:2"
+    assert image_of(kept.recurring[0], kept) == "registry.example/pipelines:2"
