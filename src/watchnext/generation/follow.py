@@ -123,6 +123,7 @@ class Follower(Generic[Loaded]):
 
     def __enter__(self) -> "Follower[Loaded]":
         """Start to follow."""
+        POINTER_READ.set(self._store.clock.now_ms() / 1000)  # a store that is never there ages from here
         for thread in self._threads:
             thread.start()
         return self

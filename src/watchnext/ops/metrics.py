@@ -56,7 +56,7 @@ GENERATION_LOAD_SECONDS: Final = Histogram(
 )
 GENERATION_REFUSALS: Final = Counter("watchnext_generation_refusals", "attempts to load a generation that failed")
 POINTER_READ: Final = Gauge(
-    "watchnext_generation_pointer_read_timestamp_seconds", "when this process last read the pointer"
+    "watchnext_generation_pointer_read_timestamp_seconds", "when this process last read the pointer, or began to try"
 )
 
 # The stream

@@ -269,3 +269,21 @@ def test_the_last_look_at_the_pointer_ages_while_the_store_is_away(
             eventually(lambda: len(looks) >= 4)
             assert read() == 1_000
         eventually(lambda: read() == 2_000)
+
+
+def test_a_store_that_was_never_there_ages_from_the_start(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    """The alert passes over 0, which is what processes that follow nothing show."""
+    looks: list[int] = []
+
+    def away() -> Pointer:
+        looks.append(1)
+        raise OSError("the store is away")
+
+    metrics.POINTER_READ.set(0)
+    monkeypatch.setattr(store, "pointer", away)
+    store.clock = FixedClock(3_000_000)
+    with follower(store, loader):
+        eventually(lambda: len(looks) >= 2)
+        assert REGISTRY.get_sample_value("watchnext_generation_pointer_read_timestamp_seconds") == 3_000
