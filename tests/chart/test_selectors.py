@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tests.chart.edges import matches
 from tests.chart.pods import Pod, pods_of
-from tests.chart.rendering import NAMESPACE, Document, named, of_kind, rendered
+from tests.chart.rendering import NAMESPACE, VALUES, Document, named, of_kind, render, rendered, template
 
 Documents = tuple[Document, ...]
 HTTP: Final = 8080  # on which KServe's servers and its router listen
@@ -201,3 +201,24 @@ def test_constraints_spread_the_pods_that_they_are_written_on(values: str) -> No
 def strange(pod: Pod) -> list[dict[str, Any]]:
     constraints = pod.spec.get("topologySpreadConstraints", ())
     return [one["labelSelector"] for one in constraints if not matches(one["labelSelector"], pod.labels)]
+
+
+LONGEST: Final = {"CronJob": 52, "Job": 63, "Service": 63, "StatefulSet": 52}  # of a name, by the API; labels: 63
+
+
+def test_the_longest_names_are_not_longer_than_the_api_takes() -> None:
+    longest = {"fullnameOverride": "a" * 90, "training.first.enabled": True}
+    (most,) = re.findall(r"maxLength: got 90, want (\d+)", template(**longest).stderr)
+    documents = render(VALUES["own-stores"], **longest | {"fullnameOverride": "a" * int(most)})
+    names = [(one, len(one["metadata"]["name"])) for one in of_kind(documents, *LONGEST)]
+    labels = {(key, len(value)) for pod in pods_of(documents) for key, value in pod.labels.items()}
+
+    assert [(named(one), length) for one, length in names if length > LONGEST[one["kind"]]] == []
+    assert {(key, length) for key, length in labels if length > 63} == set()
+
+
+def test_a_long_name_of_a_release_is_cut_to_the_longest_that_may_be_given() -> None:
+    written = render(nameOverride="a" * 37)
+    (cut,) = {one["metadata"]["name"].removesuffix("-gateway") for one in of_kind(written, "Deployment")[:1]}
+
+    assert len(cut) == 37

@@ -1,16 +1,16 @@
 {{/* Names, labels, images. */}}
 
 {{- define "watchnext.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 37 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "watchnext.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 37 | trimSuffix "-" -}}
 {{- else if contains (include "watchnext.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 37 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "watchnext.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "watchnext.name" .) | trunc 37 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
