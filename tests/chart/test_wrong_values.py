@@ -65,6 +65,24 @@ Values = dict[str, Any]
             "9 materializers for 4 partitions",
             {"config.kafka.partitions": 9},
         ),
+        *(
+            (
+                {f"{part}.minReplicas": 5},
+                f"{part}.minReplicas is 5 and {part}.maxReplicas is 4",
+                {f"{part}.maxReplicas": 5},
+            )
+            for part in ("retrieval", "ranking", "ranker", "graph")
+        ),
+        (
+            {"gateway.replicas": 11, "gateway.autoscaling.enabled": True},
+            "gateway.replicas is 11 and gateway.autoscaling.maxReplicas is 10",
+            {"gateway.autoscaling.maxReplicas": 11},
+        ),
+        (
+            {"materializer.replicas": 5, "materializer.autoscaling.enabled": True, "config.kafka.partitions": 8},
+            "materializer.replicas is 5 and materializer.autoscaling.maxReplicas is 4",
+            {"materializer.autoscaling.maxReplicas": 5},
+        ),
     ],
 )
 def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, problem: str, mended_by: Values) -> None:
