@@ -83,6 +83,22 @@ Values = dict[str, Any]
             "materializer.replicas is 5 and materializer.autoscaling.maxReplicas is 4",
             {"materializer.autoscaling.maxReplicas": 5},
         ),
+        (
+            {"training.schedule": "0 0 3 * * *"},
+            "training.schedule is '0 0 3 * * *', and cron has 5 fields where training.engine is job",
+            {"training.schedule": "0 3 * * *"},
+        ),
+        (
+            {
+                "training": {
+                    "engine": "kubeflow",
+                    "kubeflow": {"host": "http://kfp:8888"},
+                    "refreshSchedule": "15 * * * *",
+                }
+            },
+            "training.refreshSchedule is '15 * * * *', and cron has 6 fields where training.engine is kubeflow",
+            {"training.refreshSchedule": "0 15 * * * *"},
+        ),
     ],
 )
 def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, problem: str, mended_by: Values) -> None:
