@@ -99,6 +99,17 @@ Values = dict[str, Any]
             "training.refreshSchedule is '15 * * * *', and cron has 6 fields where training.engine is kubeflow",
             {"training.refreshSchedule": "0 15 * * * *"},
         ),
+        (
+            {
+                "training": {
+                    "engine": "kubeflow",
+                    "kubeflow": {"host": "http://kfp:8888"},
+                    "affinity": {"nodeAffinity": {}},
+                }
+            },
+            "training.affinity reaches no step of Kubeflow Pipelines",
+            {"training.nodes": 2},
+        ),
     ],
 )
 def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, problem: str, mended_by: Values) -> None:
