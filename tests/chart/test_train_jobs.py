@@ -77,6 +77,15 @@ def test_one_node_needs_no_trainer() -> None:
     assert shape_of(one).nodes == 1
 
 
+@pytest.mark.parametrize("name", ["daily #2", "videos: daily"])
+def test_an_experiment_is_named_as_it_is_written(name: str) -> None:
+    kubeflow = SEVERAL["kubeflow"] | {"experiment": name}
+    jobs = of_kind(render(training=SEVERAL | {"kubeflow": kubeflow}), "Job")
+    (upload,) = (one for one in jobs if one["metadata"]["name"].endswith("-upload-pipelines"))
+
+    assert f"--experiment={name}" in upload["spec"]["template"]["spec"]["containers"][0]["command"]
+
+
 def test_what_recurs_in_kubeflow_follows_an_upgrade_and_its_rollback(documents: list[Document]) -> None:
     hooks = {one["metadata"]["annotations"]["helm.sh/hook"] for one in of_kind(documents, "Job")}
 
