@@ -154,6 +154,7 @@ def test_a_setting_that_is_refused_is_sent_to_a_value_that_is_there() -> None:
         ("gateway.nodeSelector.gpu=true", "at '/gateway/nodeSelector/gpu': got boolean, want string"),
         ("kafka.mode=zookeeper", "at '/kafka/mode': value must be one of 'broker', 'strimzi'"),
         ("state.size=20gb", "at '/state/size': '20gb' does not match pattern"),
+        ("state.accessModes={ReadWriteOncePod}", "at '/state/accessModes/0': value must be one of 'ReadWriteOnce', "),
         ("externalKafka.bootstrap=kafka", "at '/externalKafka/bootstrap': 'kafka' does not match pattern"),
         ("config.kafak.partitions=8", "at '/config': additional properties 'kafak' not allowed"),
         ("config.kafka.partitons=8", "at '/config/kafka': additional properties 'partitons' not allowed"),
