@@ -1,12 +1,12 @@
 """The NetworkPolicies allow the needed connections and no other: equal to tables written by hand."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.chart.edges import Peer, edges, peers_of
 from tests.chart.pods import pods_of
-from tests.chart.rendering import NAMESPACE, VALUES, of_kind, rendered
+from tests.chart.rendering import NAMESPACE, VALUES, of_kind, render, rendered
 
 STRANGER: Final = Peer("stranger", "elsewhere")
 NEIGHBOUR: Final = Peer("neighbour", NAMESPACE)  # a pod in our namespace that is not the release's
@@ -113,3 +113,19 @@ def test_connections_end_at_ports_that_the_callee_declares(name: str) -> None:
     silent = {("graph", 8080), ("ranker", 8087)}  # KServe's router declares none; TorchServe's metrics
 
     assert {edge[1:] for edge in TABLES[name]} <= declared | silent
+
+
+def test_steps_in_kubeflow_may_load_vectors_into_our_milvus() -> None:
+    """Their pods are Kubeflow's, which labels them so: no selector of the release knows them."""
+    step = Peer("step", NAMESPACE, {"pipelines.kubeflow.org/v2_component": "true"})
+    kubeflow = {"engine": "kubeflow", "kubeflow": {"host": "http://kfp:8888"}}
+
+    assert reached_by(step, training=kubeflow) == {("milvus", 19530)}
+    assert reached_by(step, training={"engine": "job"}) == set()
+
+
+def reached_by(peer: Peer, **changes: Any) -> set[tuple[str, int]]:
+    """Callee and port of what a pod beside the release may call in it, the entrances left out."""
+    documents = render(**changes)
+    found = edges(documents, [*peers_of(pods_of(documents)), peer], PORTS)
+    return {edge[1:] for edge in found if edge[0] == peer.name} - set(ENTRANCES)

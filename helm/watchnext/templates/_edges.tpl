@@ -1,5 +1,6 @@
 {{/*
-Who may call whom on which port, 0 for all; all else is denied. `clients`, `monitoring` and `external` are peers of the values.
+Who may call whom on which port, 0 for all; all else is denied. `clients`, `monitoring` and `external` are peers of the values,
+`steps` the pods of Kubeflow Pipelines in this namespace.
 TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and Kafka's controller (9093) are in no edge.
 */}}
 {{- define "watchnext.edges" -}}
@@ -22,6 +23,9 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- end -}}
 {{- range $user := list "retrieval" "train" "test" -}}
 {{- if $.Values.milvus.enabled -}}{{- $edges = append $edges (list $user "milvus" 19530) -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.milvus.enabled (eq .Values.training.engine "kubeflow") -}}
+{{- $edges = append $edges (list "steps" "milvus" 19530) -}}
 {{- end -}}
 {{- if gt (int .Values.training.nodes) 1 -}}{{- /* each listens where it likes */ -}}
 {{- $edges = append $edges (list "train" "train" 0) -}}
@@ -51,6 +55,10 @@ from:
 {{- else if eq $from "monitoring" }}
 from:
   {{- toYaml (default (list (dict "namespaceSelector" (dict))) $root.Values.networkPolicy.monitoring) | nindent 2 }}
+{{- else if eq $from "steps" }}
+from:
+  - podSelector:
+      matchLabels: {pipelines.kubeflow.org/v2_component: "true"}
 {{- else }}
 from:
   - podSelector:
