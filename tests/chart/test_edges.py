@@ -124,6 +124,15 @@ def test_steps_in_kubeflow_may_load_vectors_into_our_milvus() -> None:
     assert reached_by(step, training={"engine": "job"}) == set()
 
 
+def test_kafka_is_opened_to_the_scaler_and_not_to_whoever_may_scrape() -> None:
+    keda = Peer("keda", "keda", namespace_labels={"kubernetes.io/metadata.name": "keda"})
+    scaled = {"materializer.autoscaling.enabled": True}
+
+    assert reached_by(keda, **scaled) == {("kafka", 9092)}
+    assert reached_by(STRANGER, **scaled) == set()
+    assert reached_by(keda, api_versions=(), **scaled) == set()  # no KEDA: processor use asks no broker
+
+
 def reached_by(peer: Peer, **changes: Any) -> set[tuple[str, int]]:
     """Callee and port of what a pod beside the release may call in it, the entrances left out."""
     documents = render(**changes)

@@ -1,5 +1,5 @@
 {{/*
-Who may call whom on which port, 0 for all; all else is denied. `clients`, `monitoring` and `external` are peers of the values,
+Who may call whom on which port, 0 for all; all else is denied. `clients`, `monitoring`, `keda` and `external` are peers of the values,
 `steps` the pods of Kubeflow Pipelines in this namespace.
 TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and Kafka's controller (9093) are in no edge.
 */}}
@@ -30,8 +30,8 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- if gt (int .Values.training.nodes) 1 -}}{{- /* each listens where it likes */ -}}
 {{- $edges = append $edges (list "train" "train" 0) -}}
 {{- end -}}
-{{- if and .Values.kafka.enabled .Values.materializer.autoscaling.enabled -}}
-{{- $edges = append $edges (list "monitoring" "kafka" 9092) -}}
+{{- if and .Values.kafka.enabled .Values.materializer.autoscaling.enabled (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") -}}
+{{- $edges = append $edges (list "keda" "kafka" 9092) -}}
 {{- end -}}
 {{- if $external -}}
 {{- range $user := list "gateway" "materializer" "retrieval" "ranking" "ranker" "definitions" "train" "test" -}}
@@ -55,6 +55,9 @@ from:
 {{- else if eq $from "monitoring" }}
 from:
   {{- toYaml (default (list (dict "namespaceSelector" (dict))) $root.Values.networkPolicy.monitoring) | nindent 2 }}
+{{- else if eq $from "keda" }}
+from:
+  {{- toYaml $root.Values.networkPolicy.keda | nindent 2 }}
 {{- else if eq $from "steps" }}
 from:
   - podSelector:
