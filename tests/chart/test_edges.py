@@ -133,6 +133,22 @@ def test_kafka_is_opened_to_the_scaler_and_not_to_whoever_may_scrape() -> None:
     assert reached_by(keda, api_versions=(), **scaled) == set()  # no KEDA: processor use asks no broker
 
 
+@pytest.mark.parametrize(
+    ("changes", "away"),
+    [
+        ({"config.features.registry": "postgresql+psycopg://feast@10.20.0.5/feast"}, True),
+        ({"config.features.offline": "bigquery://project.videos"}, True),
+        ({"extraEnv": [{"name": "WATCHNEXT_FEATURES__REGISTRY", "value": "mysql://10.20.0.5/feast"}]}, True),
+        ({"config.features.registry": "/mnt/features/registry.db"}, False),
+    ],
+)
+def test_a_feature_store_outside_of_the_cluster_can_be_reached(changes: dict[str, Any], away: bool) -> None:
+    documents = render(**changes)
+    found = edges(documents, [*peers_of(pods_of(documents)), STORE], (5432,))
+
+    assert (("definitions", STORE.name, 5432) in found) is away
+
+
 def reached_by(peer: Peer, **changes: Any) -> set[tuple[str, int]]:
     """Callee and port of what a pod beside the release may call in it, the entrances left out."""
     documents = render(**changes)

@@ -14,7 +14,12 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- if .Values.monitoring.enabled -}}
 {{- $edges = concat $edges (list (list "monitoring" "gateway" 8000) (list "monitoring" "materializer" 9090) (list "monitoring" "retrieval" 8080) (list "monitoring" "ranking" 8080) (list "monitoring" "ranker" 9090) (list "monitoring" "ranker" 8087)) -}}
 {{- end -}}
-{{- $external := or (not .Values.kafka.enabled) (not .Values.valkey.enabled) (not .Values.milvus.enabled) .Values.generations.url (eq .Values.training.engine "kubeflow") (dig "ops" "otlp_endpoint" "" .Values.config) -}}
+{{- $features := dig "features" (dict) .Values.config -}}
+{{- $away := or (regexMatch "^(postgresql|mysql)" (dig "registry" "" $features)) (hasPrefix "bigquery:" (dig "offline" "" $features)) -}}
+{{- range .Values.extraEnv -}}{{- /* a URL with a password comes by a Secret */ -}}
+{{- $away = or $away (eq .name "WATCHNEXT_FEATURES__REGISTRY") -}}
+{{- end -}}
+{{- $external := or $away (not .Values.kafka.enabled) (not .Values.valkey.enabled) (not .Values.milvus.enabled) .Values.generations.url (eq .Values.training.engine "kubeflow") (dig "ops" "otlp_endpoint" "" .Values.config) -}}
 {{- range $user := list "gateway" "materializer" "train" "test" -}}
 {{- if $.Values.kafka.enabled -}}{{- $edges = append $edges (list $user "kafka" 9092) -}}{{- end -}}
 {{- end -}}
