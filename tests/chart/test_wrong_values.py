@@ -121,6 +121,16 @@ def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, pr
     assert right.returncode == 0, right.stderr
 
 
+def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed() -> None:
+    wrong = template(**{"config.features.registry": "postgresql://feast:hunter2@db/feast"})
+    right = template(**{"config.features.registry": "postgresql://feast@db/feast"})
+
+    assert (wrong.returncode, right.returncode) == (1, 0), right.stderr
+    assert "config.features.registry holds a password" in wrong.stderr
+    assert "WATCHNEXT_FEATURES__REGISTRY" in wrong.stderr
+    assert "hunter2" not in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("apis", "values", "missing", "ways_out"),
     [
