@@ -26,6 +26,7 @@ class Shape:
     config_map: str = "watchnext-config"  # the chart's `config:` as config.yaml
     state_claim: str = "watchnext-state"  # archive, offline log and generations, where they are no buckets
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # name of a Secret: {its key: variable}
+    pull_secrets: list[str] = field(default_factory=list)  # names of Secrets, for an image of a private registry
     resources: dict[str, dict[str, str]] = field(default_factory=dict)  # of training: requests and limits
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: list[dict[str, Any]] = field(default_factory=list)
@@ -62,6 +63,8 @@ class Shape:
             kubernetes.use_config_map_as_volume(task, self.config_map, CONFIG_FOLDER)
             for name, variables in self.secrets.items():
                 kubernetes.use_secret_as_env(task, name, variables)
+            if self.pull_secrets:
+                kubernetes.set_image_pull_secrets(task, self.pull_secrets)
             kubernetes.mount_pvc(task, self.state_claim, STATE_FOLDER)
             task.set_env_variable("WATCHNEXT_CONFIG", f"{CONFIG_FOLDER}/config.yaml")
             task.set_env_variable("WATCHNEXT_HOME", STATE_FOLDER)

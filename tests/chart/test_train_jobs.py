@@ -46,6 +46,10 @@ def test_the_steps_name_the_runtime_that_the_chart_makes(documents: list[Documen
     assert runtime["spec"]["mlPolicy"] == {"numNodes": 4, "torch": {}}
 
 
+def test_the_steps_pull_their_image_with_the_secrets_of_the_release() -> None:
+    assert shape_of(render(training=SEVERAL, **{"image.pullSecrets": [{"name": "mine"}]})).pull_secrets == ["mine"]
+
+
 def test_a_node_has_accelerator_shared_memory_state_and_its_place(documents: list[Document]) -> None:
     (pod,) = (pod for pod in pods_of(documents) if pod.owner.startswith("TrainingRuntime/"))
     (container,) = pod.containers

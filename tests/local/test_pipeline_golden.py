@@ -159,6 +159,16 @@ def test_a_cluster_shapes_the_training_steps(tmp_path):
         assert secret["keyToEnv"] == [{"secretKey": "password", "envVar": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}]
 
 
+def test_every_task_may_pull_its_image_from_a_private_registry(tmp_path):
+    shape = Shape.read('{"pull_secrets": ["registry"]}')
+    for name in ("train", "refresh-index"):
+        _, platform = load(compile_for(name, shape, "registry.example/pipelines:2", tmp_path))
+        pulled = {executor: task.get("imagePullSecret") for executor, task in platform.items()}
+
+        assert pulled
+        assert [executor for executor, by in pulled.items() if not by or by[0]["secretName"] != "registry"] == []
+
+
 @pytest.mark.parametrize("text", ['{"gpus": 1}', "[]", "abc", ""])
 def test_a_shape_that_is_none_is_refused(text: str):
     with pytest.raises(UsageError, match="came as a shape; wanted a JSON object of accelerator"):
