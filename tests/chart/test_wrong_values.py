@@ -23,9 +23,28 @@ Values = dict[str, Any]
         ({"externalMilvus.uri": "http://milvus:19530"}, "two vector indexes", {"milvus.enabled": False}),
         ({"milvus.enabled": False}, "no vector index", {"externalMilvus.uri": "https://milvus:19530"}),
         (
-            {"kafka.enabled": False, "externalKafka": {"bootstrap": "kafka:9093", "securityProtocol": "SASL_SSL"}},
+            {
+                "kafka.enabled": False,
+                "externalKafka": {
+                    "bootstrap": "kafka:9093",
+                    "securityProtocol": "SASL_SSL",
+                    "saslMechanism": "PLAIN",
+                },
+            },
             "externalKafka.securityProtocol is SASL_SSL and externalKafka.existingSecret is empty",
             {"externalKafka.existingSecret": "kafka-user"},
+        ),
+        (
+            {
+                "kafka.enabled": False,
+                "externalKafka": {
+                    "bootstrap": "kafka:9093",
+                    "securityProtocol": "SASL_SSL",
+                    "existingSecret": "kafka-user",
+                },
+            },
+            "externalKafka.securityProtocol is SASL_SSL and externalKafka.saslMechanism is empty",
+            {"externalKafka.saslMechanism": "SCRAM-SHA-512"},
         ),
         *(
             (
