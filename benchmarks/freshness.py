@@ -65,7 +65,7 @@ class Freshness:
         for user in itertools.cycle(users):
             if time.perf_counter() > until:
                 break
-            first = self.answer(user).items[0].video_id
+            first = self.first_video(user)
             began = time.perf_counter()
             self.producer.send(Topic.WATCH, a_watch(user, first))
             while (answer := self.answer(user)).degraded or first in {item.video_id for item in answer.items}:
@@ -78,6 +78,17 @@ class Freshness:
                 time.sleep(POLL_S)
             taken.append(time.perf_counter() - began)
         return taken, degraded
+
+    def first_video(self, user: str) -> str:
+        """Of the user's list.
+
+        Raises:
+            WatchnextError: there is none.
+        """
+        answer = self.answer(user)
+        if not answer.items:
+            raise WatchnextError(f"the answer to user {user} is empty (degraded: {answer.degraded}): what is live?")
+        return answer.items[0].video_id
 
     def answer(self, user: str) -> RecommendAnswer:
         """Ten videos through the real router."""

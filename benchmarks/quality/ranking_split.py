@@ -51,6 +51,7 @@ def ranking_split(folder: Path, out: Path, cut_ms: int = TEST_CUT_MS, end_ms: in
     stamp, key = out / _STAMP, _made_of(folder, cut_ms, end_ms)
     if stamp.is_file() and stamp.read_text() == key:
         return read_split(out)
+    stamp.unlink(missing_ok=True)  # or a making that was cut off would leave new examples under the old split's stamp
     with TemporaryDirectory() as scratch:
         training = Training(threads=1, split_at_ms=cut_ms)
         settings = Settings(home=Path(scratch), profile=PROFILE, training=training)
