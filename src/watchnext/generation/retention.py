@@ -22,10 +22,10 @@ def remove_superseded(store: GenerationStore, index: VideoIndex, pointer: Pointe
     try:
         for target in superseded(store, pointer, kept):
             above = () if target.overlay else store.overlays(target.generation)
+            for overlay in (target.overlay, *above):  # first: what the store has no more is never looked for again
+                forget_collection(index, Target(target.generation, overlay))
             store.remove(target)
             log.info("generation.removed", target=str(target))
-            for overlay in (target.overlay, *above):
-                forget_collection(index, Target(target.generation, overlay))
     except (GenerationError, OSError) as error:
         log.warning("generation.not_removed", error=str(error))
 

@@ -160,10 +160,15 @@ class GenerationStore:
     def remove(self, target: Target) -> None:
         """Remove an overlay, or a generation with all of its overlays.
 
-        The manifest goes first, so that a killed remover leaves nothing that looks whole.
+        The manifest goes last: by it the next remover finds what a killed one has left, which `load` refuses.
         """
-        self.files.delete(f"{_folder(target)}/{MANIFEST}")
-        self.files.delete_folder(_folder(target))
+        folder = _folder(target)
+        for name in self.files.folders(folder):
+            self.files.delete_folder(f"{folder}/{name}")
+        for name in self.files.names(folder):
+            if name != MANIFEST:
+                self.files.delete(f"{folder}/{name}")
+        self.files.delete_folder(folder)
 
     def read(self, target: Target, name: str) -> bytes:
         """One file of a bundle, after its hash was found right: for who needs no more than that.

@@ -1,5 +1,7 @@
 """What a publish would remove, of a store in memory."""
 
+from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 
 import msgspec
@@ -7,11 +9,13 @@ import pytest
 
 from tests.unit.generation.world import HOUR_MS, NOW_MS, VIDEOS, parts
 from watchnext.clock import FixedClock
-from watchnext.errors import GenerationError
+from watchnext.contracts.names import collection_name
+from watchnext.errors import GenerationError, GenerationStoreError
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import video_files
+from watchnext.generation.files import Files
 from watchnext.generation.manifest import Pointer, Target
-from watchnext.generation.retention import superseded
+from watchnext.generation.retention import remove_superseded, superseded
 from watchnext.generation.store import GenerationStore
 
 
@@ -73,3 +77,46 @@ def test_what_is_removed_is_gone_with_its_overlays(store: GenerationStore, built
     assert store.load(middle, 2).overlay == 2
     with pytest.raises(GenerationError, match="no generation"):
         store.load(oldest)
+
+
+class Collections:
+    """Stands for Milvus: the names that are there."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def drop(self, collection: str) -> None:
+        self.names.discard(collection)
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 5, 8, 12])
+def test_a_removal_that_breaks_off_is_ended_by_the_next_publish(
+    store: GenerationStore, built: list[str], monkeypatch: pytest.MonkeyPatch, at: int
+):
+    """Its manifest went first, so that nobody ever looked for the rest again: files and collection stayed for good."""
+    oldest, middle, newest = built
+    overlay(store, oldest, 1)
+    overlay(store, middle, 1)
+    overlay(store, middle, 2)
+    gone = {collection_name(oldest, 0), collection_name(oldest, 1), collection_name(middle, 1)}
+    stay = {collection_name(middle, 2), collection_name(newest, 0)}
+    index = Collections(gone | stay)
+    calls = 0
+
+    def refused_once(self: Files, path: str, then: Callable[[Files, str], None]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at + 1:
+            raise GenerationStoreError("slow down")
+        then(self, path)
+
+    for name in ("delete", "delete_folder"):
+        monkeypatch.setattr(Files, name, partialmethod(refused_once, then=getattr(Files, name)))
+    live = pointer(Target(newest), Target(middle, 2))
+    for _ in range(2):
+        remove_superseded(store, index, live, kept=1)  # type: ignore[arg-type]
+    assert calls > at
+    assert oldest not in store.files.folders("")
+    assert store.files.folders(f"{middle}/overlays") == ["2"]
+    assert index.names == stay
+    assert store.load(middle, 2).overlay == 2
