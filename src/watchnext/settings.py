@@ -322,7 +322,10 @@ def without_passwords(address: str) -> str:
     >>> without_passwords("valkey:6379,password=a"), without_passwords("postgresql://feast:a@h/feast")
     ('valkey:6379,password=***', 'postgresql://feast:***@h/feast')
     """
-    return re.sub(r"(://[^/@:]*:)[^/]*@", r"\1***@", re.sub(r"((?:^|,)\s*password=)[^,]*", r"\1***", address))
+    told = re.sub(r"((?:^|,)\s*password=)[^,]*", r"\1***", address)
+    told = re.sub(r"(://.*[?&]password=)[^&]*", r"\1***", told)
+    # SQLAlchemy lets a password have a slash; digits alone before one are a port, and what follows a path.
+    return re.sub(r"(://[^/@:]*:)(?:[^/]*@|(?!\d+/)[^@]*@)", r"\1***@", told)
 
 
 def _check_file(path: Path) -> None:

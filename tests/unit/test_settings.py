@@ -118,6 +118,12 @@ def test_local_workers_share_an_address_and_pods_do_not(name: str, port: int) ->
         ("valkey:6379,password=hunter2,ssl=true", "valkey:6379,password=***,ssl=true"),
         ("valkey:6379, password=a=b", "valkey:6379, password=***"),
         ("postgresql+psycopg://feast:p@ss@h:5432/feast", "postgresql+psycopg://feast:***@h:5432/feast"),
+        ("postgresql://feast:p/s?s@h:5432/feast", "postgresql://feast:***@h:5432/feast"),
+        (
+            "postgresql://h/feast?user=a&password=p/s&sslmode=require",
+            "postgresql://h/feast?user=a&password=***&sslmode=require",
+        ),
+        ("valkey:6379,password=a?password=b&c", "valkey:6379,password=***"),
         ("postgresql://h:5432/feast", "postgresql://h:5432/feast"),
         ("s3://bucket/registry.db", "s3://bucket/registry.db"),
         ("/data/registry.db", "/data/registry.db"),
