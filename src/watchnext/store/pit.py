@@ -134,13 +134,20 @@ def _gather(settings: Settings, view: View, names: Sequence[str], positions: pd.
     selected = ", ".join(f'log."{name}"' for name in names)
     with _duckdb(settings) as connection:
         connection.register("wanted", pa.Table.from_pandas(wanted, preserve_index=False))
-        query = connection.sql(
-            # By name: parts that are older than a feature lack its column.
-            f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob, union_by_name = true) AS log '
-            'SEMI JOIN wanted ON log."partition" = wanted."partition" AND log."offset" = wanted."offset"',
-            params={"glob": _log_of(settings, view)},
-        )
-        found: pa.Table = query.to_arrow_table()
+
+        def read(options: str) -> pa.Table:
+            return connection.sql(
+                f'SELECT log."partition", log."offset", {selected} FROM read_parquet($glob{options}) AS log '
+                'SEMI JOIN wanted ON log."partition" = wanted."partition" AND log."offset" = wanted."offset"',
+                params={"glob": _log_of(settings, view)},
+            ).to_arrow_table()
+
+        try:
+            found = read("")
+        except (duckdb.BinderException, duckdb.InvalidInputException):
+            # A part that is older than a feature lacks its column. Asking each part for its columns first is slow: on
+            # 800 parts it doubles the time.
+            found = read(", union_by_name = true")
     index = pd.MultiIndex.from_frame(found.select(_POSITION).to_pandas())
     order = index.get_indexer(pd.MultiIndex.from_frame(positions))
     return found.select(names).combine_chunks().take(pa.array(order, mask=order < 0))
