@@ -132,16 +132,24 @@ class Files:
 
 
 def _finished(target: str, data: bytes) -> str:
-    """A complete, synced temporary file beside `target`."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    """A complete, synced temporary file beside `target`.
+
+    Raises:
+        GenerationStoreError: the disk is full, or not ours to write.
+    """
     temporary = f"{target}.{secrets.token_hex(4)}{_TEMPORARY}"
     try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:  # on a full disk it would stay, and the next attempt's beside it
+    except BaseException as error:  # on a full disk it would stay, and the next attempt's beside it
         with suppress(OSError):
             os.remove(temporary)
+        if isinstance(error, OSError):  # told without the temporary name, which would make each attempt another failure
+            raise GenerationStoreError(
+                f"{target} cannot be written ({error.strerror}): is there room, and is generations.url ours to write?"
+            ) from error
         raise
     return temporary
