@@ -75,7 +75,8 @@ def fit_words(
 def _countries(catalog: pd.DataFrame, profiles: pd.DataFrame, watches: pd.DataFrame) -> Vocabulary:
     """The `COUNTRIES` that are met most, and those of the others that a video is restricted in.
 
-    A client may send any word. The rest is the unknown country, and what it may see stays the same.
+    A client may send any word. The rest is the unknown country: it may see what is restricted in none of those that
+    are unknown, such as one that a video is restricted in and nobody was met from.
     """
     met = _words([*profiles["country"], *watches["country"]])
     restricted = {country for countries in catalog["restricted_countries"] for country in countries}
