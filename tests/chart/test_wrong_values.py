@@ -140,8 +140,9 @@ def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, pr
     assert right.returncode == 0, right.stderr
 
 
-def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed() -> None:
-    wrong = template(**{"config.features.registry": "postgresql://feast:hunter2@db/feast"})
+@pytest.mark.parametrize("address", ["feast:hunter2@db/feast", "db/feast?user=feast&password=hunter2"])
+def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed(address: str) -> None:
+    wrong = template(**{"config.features.registry": f"postgresql://{address}"})
     right = template(**{"config.features.registry": "postgresql://feast@db/feast"})
 
     assert (wrong.returncode, right.returncode) == (1, 0), right.stderr
