@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 _MARKS: Final = ("Mn", "Mc")  # the vowel signs of Hindi or Thai among them, which `\w` of `re` would split words at
+_JOINERS: Final = "\u200c\u200d"  # inside words of Sinhala or Persian, and often left out
 
 
 def tokenize(query: str) -> list[str]:
@@ -21,6 +22,8 @@ def _words(text: str) -> list[str]:
     """Runs of letters, digits and underscores, with the marks on them."""
     words = [""]
     for char in text:
+        if char in _JOINERS:
+            continue
         if char == "_" or char.isalnum() or (words[-1] and unicodedata.category(char) in _MARKS):
             words[-1] += char
         elif words[-1]:

@@ -17,6 +17,7 @@ from watchnext.features.tokens import tokenize
         ("猫 動画", ["猫", "動画", "猫 動画"]),
         ("हिन्दी गाने", ["हिन्दी", "गाने", "हिन्दी गाने"]),  # were single letters: vowel signs are marks
         ("แมวน่ารัก", ["แมวน่ารัก"]),
+        ("ශ්\u200dරී ලංකාව", ["ශ්රී", "ලංකාව", "ශ්රී ලංකාව"]),  # with a joiner inside the first word
         ("İstanbul", ["i\u0307stanbul"]),  # lower case is an i with a dot above it
         ("cats ❤\ufe0f snake_case", ["cats", "snake_case", "cats snake_case"]),  # a mark on what is no letter
     ],
