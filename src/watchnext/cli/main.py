@@ -6,7 +6,7 @@ what is heavy inside its functions, since `watchnext --help` imports them all. T
 into `VERBS`.
 
 Every verb has `--json`, ends with the next step, and exits 0 (done), 1 (failed) or 2 (misused). It raises
-`WatchnextError` and does not catch it: `main` prints it as one line.
+`WatchnextError` and does not catch it: `main` prints it as one line, and so what the machine refuses of a file.
 """
 
 import logging
@@ -103,6 +103,10 @@ def main() -> None:
     except WatchnextError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a home that is a file, a full disk: no fault of ours, of which a traceback tells less
+        mend = ": is `home` (WATCHNEXT_HOME) a folder that can be written?" if error.filename else ""
+        print(f"error: {error}{mend}", file=sys.stderr)
+        sys.exit(WatchnextError.exit_code)
 
 
 if __name__ == "__main__":

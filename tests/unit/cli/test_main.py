@@ -51,6 +51,22 @@ def test_down_of_a_fresh_home_is_harmless(tmp_path: Path):
     assert (run.returncode, json.loads(run.stdout)) == (0, {"stopped": []})
 
 
+@pytest.mark.parametrize(
+    "arguments", [["status", "--json"], ["down"], ["pipeline", "run"], ["demo", "--data", "simulator", "--json"]]
+)
+def test_a_home_that_is_a_file_fails_in_a_sentence(tmp_path: Path, arguments: list[str]):
+    home = tmp_path / "home"
+    home.write_text("no folder")
+
+    run = watchnext(*arguments, home=home)
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("error: [Errno ")
+    assert str(home) in run.stderr
+    assert "WATCHNEXT_HOME" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_status_does_not_import_what_is_heavy():
     heavy = "{'torch', 'feast', 'kafka', 'pymilvus', 'kserve', 'kfp', 'pandas', 'pyarrow'}"
     code = f"import sys, watchnext.cli.main, watchnext.cli.status; print(sorted({heavy} & set(sys.modules)))"
