@@ -337,3 +337,11 @@ def _check_file(path: Path) -> None:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; wanted a mapping, such as `kafka: {{partitions: 8}}`")
+    for key in tree or {}:
+        if not isinstance(key, str):  # pydantic-settings asks every key for its lower case
+            raise ConfigError(f"{path}: {key!r} came as a key; wanted a section or setting, such as kafka or profile")
+        if "." in key:
+            raise ConfigError(
+                f"{path}: {key} came as one key; in YAML a setting stands in its section, such as "
+                "`kafka: {partitions: 8}`"
+            )

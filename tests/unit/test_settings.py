@@ -15,6 +15,8 @@ from watchnext.settings import load_settings, without_passwords
         ("zzz: 1", "there is no setting zzz; `watchnext config show` lists all"),
         ("[kafka]", "holds a list; wanted a mapping"),
         ("kafka: [", "cannot be read as YAML"),
+        ("1: {partitions: 8}", "1 came as a key; wanted a section or setting"),
+        ("kafka.partitions: 8", "kafka.partitions came as one key; in YAML a setting stands in its section"),
     ],
 )
 def test_a_file_with_an_unknown_key_is_refused(
