@@ -11,7 +11,7 @@ import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
-from watchnext.errors import AuthenticationError, GatewayError, GraphError, OverloadError, RequestError
+from watchnext.errors import AuthenticationError, ConfigError, GatewayError, GraphError, OverloadError, RequestError
 from watchnext.recommend.graph import HEADERS, read_answer
 from watchnext.recommend.wire import answer_from_proto, request_to_proto
 from watchnext.settings import Settings
@@ -23,7 +23,8 @@ PATH: Final = "/v1/recommendations"
 
 def rest_url(settings: Settings) -> str:
     """Address of the gateway's REST."""
-    return f"http://{settings.gateway.host}:{settings.gateway.rest_port}"
+    host = settings.gateway.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.rest_port}"  # IPv6 stands in brackets
 
 
 def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
@@ -31,6 +32,7 @@ def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
 
     Raises:
         RequestError, AuthenticationError, OverloadError: refused.
+        ConfigError: its address is none.
         GatewayError: the gateway is down or failed.
     """
     url = rest_url(settings)
@@ -38,6 +40,8 @@ def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
         response = httpx.post(
             url + PATH, content=encode(request), headers=HEADERS | _key(settings), timeout=TIMEOUT_S, trust_env=False
         )
+    except httpx.InvalidURL as error:  # no HTTPError
+        raise ConfigError(f"setting gateway.host = {settings.gateway.host!r} makes no URL: {error}") from error
     except httpx.HTTPError as error:
         raise GatewayError(
             f"the gateway at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
@@ -96,11 +100,14 @@ def ask_graph(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
 
     Raises:
         RequestError: refused.
+        ConfigError: its address is none.
         GraphError: the router or a step is down.
     """
     url = settings.gateway.graph_url
     try:
         response = httpx.post(url, content=encode(request), headers=HEADERS, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"setting gateway.graph_url = {url!r} is no URL: {error}") from error
     except httpx.HTTPError as error:
         raise GraphError(
             f"the router at {url} cannot be reached ({type(error).__name__}); start it with `watchnext up`"
