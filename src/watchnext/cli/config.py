@@ -28,7 +28,7 @@ def show(context: typer.Context, json: JsonFlag = False) -> None:
     flags = context.find_root().params["setting"]
     rows = [
         {"setting": key, "value": masked(value), "from": source}
-        for key, value, source in origins(settings, [flag.partition("=")[0] for flag in flags])
+        for key, value, source in origins(settings, [flag.partition("=")[0].lower() for flag in flags])
     ]
     unread = unread_variables(Settings, os.environ)
     if json:
@@ -48,10 +48,8 @@ def origins(settings: Settings, flags: list[str]) -> Iterator[tuple[str, Any, st
     environment = dict(_leaves(EnvSettingsSource(Settings)()))
     in_file = dict(_leaves(YamlConfigSettingsSource(Settings, yaml_file=file)())) if file else {}
     for key, value in _leaves(settings.model_dump()):
-        if any(_covers(flag, key) for flag in flags):
-            source = "flag --set"
-        elif any(_covers(known, key) for known in environment):
-            source = "environment"
+        if any(_covers(known, key) for known in environment):  # where `--set` stands too; of a section it sets a part
+            source = "flag --set" if any(_covers(flag, key) for flag in flags) else "environment"
         elif any(_covers(known, key) for known in in_file):
             source = f"file {file}"
         else:

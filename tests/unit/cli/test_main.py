@@ -94,6 +94,18 @@ def test_config_show_tells_where_a_value_came_from_and_hides_secrets(tmp_path: P
     assert "hush" not in run.stdout + run.stderr
 
 
+def test_a_flag_is_the_origin_of_what_it_sets_and_of_no_more(tmp_path: Path):
+    flags = ("--set", 'kafka={"partitions": 8}', "--set", "GATEWAY.ARMS.New=1")
+
+    run = watchnext(*flags, "config", "show", "--json", home=tmp_path)
+
+    origins = {row["setting"]: row["from"] for row in json.loads(run.stdout)["settings"]}
+    assert origins["kafka.partitions"] == "flag --set"
+    assert origins["kafka.group"] == "default"
+    assert origins["gateway.arms.new"] == "flag --set"
+    assert origins["gateway.host"] == "default"
+
+
 def test_config_show_names_a_variable_that_nothing_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WATCHNEXT_PROFLE", "tiny")
 
