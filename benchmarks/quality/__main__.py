@@ -24,7 +24,7 @@ from benchmarks.quality.splits import KUAIRAND, MOVIELENS, TEST_CUT_MS, VALID_CU
 from benchmarks.report import report
 from benchmarks.rounds import Verdict
 from watchnext.cli.main import log_to_standard_error
-from watchnext.cli.output import note, say
+from watchnext.cli.output import note
 from watchnext.data.fetch import ML_1M, fetch_movielens
 from watchnext.errors import UsageError, WatchnextError
 from watchnext.settings import Settings, load_settings
@@ -152,7 +152,7 @@ def main() -> int:
     try:
         verdicts, written = run(asked.data, asked.part, asked.path, load_settings())
     except WatchnextError as error:
-        say(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return report(verdicts, {"report": str(written.relative_to(ROOT))}, as_json=asked.json)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.quality.__main__ import DATA, run, verdicts_of
+from benchmarks.quality.__main__ import DATA, main, run, verdicts_of
 from benchmarks.quality.figures import lines_of, read_lists
 from benchmarks.quality.page import write_page
 from benchmarks.quality.report import Report
@@ -117,3 +117,17 @@ def test_the_report_has_every_contender_bar_and_choice(tmp_path: Path) -> None:
 def test_a_part_that_the_data_has_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--part ranking came for movielens-1m, which has retrieval alone"):
         run("movielens-1m", "ranking", tmp_path, Settings(home=tmp_path))
+
+
+def test_what_fails_leaves_standard_output_to_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    words = ["bench", "--data", "kuairand", "--path", str(tmp_path), "--json"]
+    monkeypatch.setattr("sys.argv", words)
+    monkeypatch.setenv("WATCHNEXT_HOME", str(tmp_path / "home"))
+
+    assert main() == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"error: {tmp_path}: no KuaiRand-Pure here")
