@@ -80,10 +80,12 @@ def first(
 ) -> None:
     """Make the first generation: nothing where one is live, so that it can be asked for at every start."""
     from watchnext.cli.steps import catch_up, replay_once, train_once
-    from watchnext.data import open_dataset
+    from watchnext.data import check_name, open_dataset
     from watchnext.stream.topics import ensure_topics
 
     settings = load_settings()
+    if data:
+        check_name(data)  # now, and not after three minutes without a broker
     store = GenerationStore.open(settings)
     live = store.pointer().live
     metrics: dict[str, float] = {}
