@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,6 +26,13 @@ from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variabl
 
 Profile = Literal["tiny", "small", "full"]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+def _named(folder: Any) -> Any:
+    """An empty variable is a shell's slip: as a path it would be the current folder."""
+    if folder == "":
+        raise ValueError("an empty name came; wanted a folder, . for the current one")
+    return folder
 
 
 class Section(BaseModel):
@@ -204,7 +211,9 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    home: Path = Field(Path(".watchnext"), description="state of the local servers, data, logs")
+    home: Annotated[Path, BeforeValidator(_named)] = Field(
+        Path(".watchnext"), description="state of the local servers, data, logs"
+    )
     shared: Path = Field(Path("../shared"), description="shared real data, where there is any")
     profile: Profile = "small"
     kafka: Kafka = Kafka()

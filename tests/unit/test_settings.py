@@ -158,3 +158,10 @@ def test_a_deadline_without_room_for_the_budgets_is_refused(monkeypatch: pytest.
     )
     monkeypatch.setenv("WATCHNEXT_SERVING__RANKER_BUDGET_MS", "399")
     assert load_settings().serving.deadline_ms == 750
+
+
+def test_an_empty_home_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_HOME", "")
+
+    with pytest.raises(ConfigError, match=r"setting home = ''.*wanted a folder"):
+        load_settings()

@@ -61,9 +61,12 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
         path: folder of its files, noted where one is named.
 
     Raises:
-        DataError: the home holds events that no demo brought or a mark that cannot be read, or a folder is in the way.
+        DataError: the home holds the current folder, events that no demo brought or a mark that cannot be read, or a
+            folder is in the way.
     """
     home = settings.home.absolute()
+    if Path.cwd().is_relative_to(home.resolve()):  # a demo of other data would rename it, with all else that it holds
+        raise DataError(f"{home} is the current folder, or holds it: set WATCHNEXT_HOME to a folder of its own")
     held = mark_of(home)
     if held is None and (home / "archive").exists():
         raise DataError(

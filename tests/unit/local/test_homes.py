@@ -81,3 +81,15 @@ def test_a_mark_says_what_was_named(settings: Settings) -> None:
     take_home(settings, "kuairand", Path("/data/kr"))
 
     assert json.loads((settings.home / "demo.json").read_text()) == {"data": "kuairand", "path": "/data/kr", "user": ""}
+
+
+@pytest.mark.parametrize("home", [".", ".."])
+def test_the_current_folder_is_no_home_of_a_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    here = tmp_path / "checkout" / "src"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+
+    with pytest.raises(DataError, match="is the current folder, or holds it: set WATCHNEXT_HOME"):
+        take_home(load_settings(home=Path(home)), "movielens")
+
+    assert list(tmp_path.rglob("*")) == [here.parent, here]
