@@ -36,9 +36,9 @@ def _named(folder: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A branch of the tree: unknown keys are errors, defaults are checked."""
+    """A branch of the tree: unknown keys are errors, defaults are checked, numbers are finite, as JSON has them."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True, allow_inf_nan=False)
 
 
 class Kafka(Section):
@@ -64,7 +64,7 @@ class Features(Section):
     registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
     archive: str = Field("", description="folder of the event archive, which all workers mount; empty: <home>/archive")
     offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")
-    late_days: float = Field(7, gt=0, allow_inf_nan=False, description="events later than this go to the archive only")
+    late_days: float = Field(7, gt=0, description="events later than this go to the archive only")
     future_minutes: float = Field(10, ge=0, description="events further ahead than this are dead letters")
 
 
@@ -83,7 +83,7 @@ class Generations(Section):
         "", pattern=r"^(https?://\S+)?$", description="URL of the bucket's S3-compatible server; empty: AWS"
     )
     region: str = Field("", description="of the bucket; empty: AWS_DEFAULT_REGION")
-    refresh_minutes: float = Field(60, gt=0, description="interval to which video counters are floored")
+    refresh_minutes: float = Field(60, ge=0.01, description="interval to which video counters are floored")
     ack_timeout_s: float = Field(60, gt=0, description="wait for every replica to load a staged generation")
     poll_s: float = Field(0.5, gt=0, description="how often a replica looks at the pointer")
     kept: int = Field(
@@ -169,7 +169,7 @@ class Gateway(Section):
     write_served: bool = True
     write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
     experiment: str = ""
-    arms: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    arms: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {}, description="arm to share; sticky by hash of user and experiment"
     )
 

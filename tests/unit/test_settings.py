@@ -136,11 +136,23 @@ def test_an_address_keeps_all_but_its_password(address: str, shown: str) -> None
     assert without_passwords(address) == shown
 
 
-@pytest.mark.parametrize("days", ["inf", "nan"])
-def test_late_days_without_an_end_are_refused(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
-    monkeypatch.setenv("WATCHNEXT_FEATURES__LATE_DAYS", days)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WATCHNEXT_FEATURES__LATE_DAYS", "inf"),
+        ("WATCHNEXT_FEATURES__LATE_DAYS", "nan"),
+        ("WATCHNEXT_GENERATIONS__REFRESH_MINUTES", "inf"),
+        ("WATCHNEXT_GENERATIONS__REFRESH_MINUTES", "0.00001"),  # less than a millisecond: nothing to floor to
+        ("WATCHNEXT_TRAINING__CLICK_WINDOW_MINUTES", "inf"),
+        ("WATCHNEXT_GATEWAY__ARMS__NEW", "inf"),
+    ],
+)
+def test_a_number_without_an_end_or_a_floor_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
 
-    with pytest.raises(ConfigError, match="WATCHNEXT_FEATURES__LATE_DAYS"):
+    with pytest.raises(ConfigError, match=variable):
         load_settings()
 
 
