@@ -14,7 +14,14 @@ from watchnext.settings import load_settings
 app = typer.Typer(help="The data sets: what there is, what is in one, and what of it is derived.", no_args_is_help=True)
 
 PathOption = Annotated[Path | None, typer.Option(help="Folder of its files, where it is not fetched.")]
-UsersOption = Annotated[int, typer.Option(min=0, help="Keep the first so many users by hash; 0: all.")]
+UsersOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=1_000_000,
+        help="Keep the first so many users by hash; the simulator makes so many. 0: all, or its own.",
+    ),
+]
 DaysOption = Annotated[int, typer.Option(min=1, max=3_650, help="Length of the simulator's past.")]
 
 

@@ -46,3 +46,11 @@ def test_a_verb_exits_2_on_nonsense(words: list[str]) -> None:
 
     assert run.exit_code == 2
     assert "No such option: --nonsense" in run.output
+
+
+@pytest.mark.parametrize("words", [["data", "show", "simulator"], ["replay", "simulator"], ["pipeline", "first"]])
+def test_more_users_than_a_world_can_hold_are_misuse(words: list[str]) -> None:
+    run = invoke(words, "--users", "99999999999999999999")
+
+    assert run.exit_code == 2
+    assert "--users" in run.output
