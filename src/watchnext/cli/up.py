@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from watchnext.cli.output import JsonFlag, next_step, note, print_json, say
+from watchnext.errors import UsageError
 from watchnext.local import supervisor
 from watchnext.settings import load_settings
 
@@ -32,5 +33,11 @@ def server_names(only: str) -> list[str]:
 
     >>> server_names("kafka, valkey")
     ['kafka', 'valkey']
+
+    Raises:
+        UsageError: something came, and no name in it: no names would mean all servers.
     """
-    return [name.strip() for name in only.split(",") if name.strip()]
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if only and not names:
+        raise UsageError(f"--only {only!r} names no server; wanted names with commas, such as kafka,valkey")
+    return names

@@ -17,6 +17,7 @@ def watchnext(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     ("arguments", "message"),
     [
         (["up", "--only", "redis"], "error: no server is called redis"),
+        (["down", "--only", ","], "error: --only ',' names no server"),
         (["--set", "kafka.partitions=0", "status"], "error: setting kafka.partitions = '0'"),
         (["--set", "kafak.partitions=8", "status"], "no setting kafak.partitions; did you mean kafka.partitions?"),
         (["--set", "kafka.sasl_pasword=hush", "status"], "error: --set kafka.sasl_pasword: there is no setting"),
