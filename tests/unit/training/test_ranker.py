@@ -4,13 +4,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.unit.features.world import VOCABULARIES, video_table
+from tests.unit.features.world import video_table
 from tests.unit.models.model_world import encoded
+from tests.unit.training.example_lines import example_set
 from watchnext.features.batches import UserColumns
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.models import layers
 from watchnext.settings import Settings, Training
-from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries, RankerExamples
+from watchnext.training.example_set import RankerExamples
 from watchnext.training.ranker import load_ranker, train_ranker
 
 SHOWN = 60  # impressions of the video of row 1; one of row 2, and none of row 3
@@ -37,20 +38,11 @@ def trained(home: Path, id_rate: float) -> torch.nn.Module:
 
 def write_examples(folder: Path) -> None:
     """Impressions of two videos to a user who watched the third; every other one was clicked and seen to its end."""
-    nobody = Pairs(person=np.zeros(0, np.int64), row=np.zeros(0, np.int32))
     rows = np.array([1] * SHOWN + [2], np.int32)
     clicked = np.arange(len(rows)) % 2 == 0
-    examples = ExampleSet(
-        folder=folder,
-        meta=Meta(snapshot="", split_ms=1, end_ms=1, counts={}),
-        vocabularies=VOCABULARIES,
-        videos=dataclasses.replace(video_table(), ranking_embedding=np.arange(len(video_table()), dtype=np.int32)),
-        queries=Queries(users=UserColumns.of([]), seen=[], targets=[]),
-        watched=nobody,
-        met=nobody,
-        met_unlabelled=nobody,
-        country_watches={},
-        probes=[],
+    videos = video_table()
+    examples = example_set(
+        folder, videos=dataclasses.replace(videos, ranking_embedding=np.arange(len(videos), dtype=np.int32))
     )
     examples.save()
     with examples.ranker.writer() as file:

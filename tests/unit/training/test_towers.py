@@ -1,15 +1,11 @@
 import json
 from pathlib import Path
 
-import numpy as np
 from structlog.testing import capture_logs
 
-from tests.unit.features.world import VOCABULARIES, video_table
-from tests.unit.training.example_lines import tower_examples, written
-from watchnext.features.batches import UserColumns
+from tests.unit.training.example_lines import example_set, tower_examples, written
 from watchnext.settings import Settings, Training
 from watchnext.training import progress
-from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries
 from watchnext.training.towers import train_towers
 
 
@@ -30,18 +26,6 @@ def test_the_loss_of_an_epoch_is_not_the_mean_since_the_start(monkeypatch, tmp_p
 
 def write_examples(folder: Path, rows: list[int]) -> None:
     """Next watches of these rows, each of another user; nothing for the ranker and nothing to ask."""
-    nobody = Pairs(person=np.zeros(0, np.int64), row=np.zeros(0, np.int32))
-    examples = ExampleSet(
-        folder=folder,
-        meta=Meta(snapshot="", split_ms=1, end_ms=1, counts={}),
-        vocabularies=VOCABULARIES,
-        videos=video_table(),
-        queries=Queries(users=UserColumns.of([]), seen=[], targets=[]),
-        watched=nobody,
-        met=nobody,
-        met_unlabelled=nobody,
-        country_watches={},
-        probes=[],
-    )
+    examples = example_set(folder)
     examples.save()
     written(examples.towers.path, tower_examples(rows))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.features.world import DAY, NOW, VOCABULARIES, video_table
+from tests.unit.features.world import DAY, NOW, video_table
 from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
-from tests.unit.training.example_lines import tower_examples, written
+from tests.unit.training.example_lines import example_set, tower_examples, written
 from watchnext.features.batches import UserColumns
 from watchnext.training.ablation.freshness import AFTER, BEFORE, popularity_by_age
 from watchnext.training.ablation.variations import VARIATIONS
-from watchnext.training.example_set import ExampleSet, Meta, Pairs, Queries
+from watchnext.training.example_set import ExampleSet, Meta, Queries
 
 FILM, SONG, LENGTH = 1, 2, 20
 
@@ -23,18 +23,11 @@ def examples(folder: Path, *, uploaded_days: float) -> ExampleSet:
     videos = video_table()
     uploaded = np.full(len(videos), NOW - 100 * DAY)
     uploaded[FILM] = NOW - uploaded_days * DAY
-    nobody = Pairs(person=np.zeros(0, np.int64), row=np.zeros(0, np.int32))
-    data = ExampleSet(
-        folder=folder,
+    data = example_set(
+        folder,
         meta=Meta(snapshot="", split_ms=NOW, end_ms=NOW, counts={}),
-        vocabularies=VOCABULARIES,
         videos=replace(videos, uploaded_at=uploaded),
         queries=Queries(users=UserColumns.of([encoded(["song"])]), seen=[], targets=[]),
-        watched=nobody,
-        met=nobody,
-        met_unlabelled=nobody,
-        country_watches={},
-        probes=[],
     )
     folder.mkdir()
     rows = [SONG] * LENGTH + [FILM, FILM]
