@@ -76,6 +76,17 @@ def eventually(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def generations(settings: Settings, **changes: float) -> Settings:
+    """The same settings but for some of the section."""
+    return settings.model_copy(update={"generations": settings.generations.model_copy(update=changes)})
+
+
+def beside_a_hung_replica(store: GenerationStore, settings: Settings, *loaded: Target) -> Settings:
+    """A replica that lives and answers no attempt, and settings that do not wait long for it."""
+    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=list(loaded)))
+    return generations(settings, ack_timeout_s=0.3)
+
+
 def serving(current: Bundle | None) -> Target | None:
     return current.target if current else None
 
@@ -154,8 +165,7 @@ def test_a_replica_that_does_not_load_in_time_is_named_and_nothing_moves(
     store: GenerationStore, settings: Settings, first: str, second: str
 ):
     publish(store, first, 0, settings)
-    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=[Target(second)]))
-    hasty = settings.model_copy(update={"generations": Generations(ack_timeout_s=0.3, poll_s=0.02)})
+    hasty = beside_a_hung_replica(store, settings, Target(second))
     with pytest.raises(GenerationError, match=r"hung did not load .* within 0\.3 s"):
         publish(store, second, 0, hasty)
     assert (store.pointer().live, store.pointer().staged) == (Target(first), None)
@@ -272,8 +282,7 @@ def test_a_publish_that_fails_leaves_no_collection(
     store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str
 ):
     publish(store, first, 0, settings)
-    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=[]))
-    hasty = settings.model_copy(update={"generations": Generations(ack_timeout_s=0.3, poll_s=0.02)})
+    hasty = beside_a_hung_replica(store, settings)
     with pytest.raises(GenerationError, match="hung did not load"):
         publish(store, second, 0, hasty)
     assert index.count(f"videos_{second}_0") == 0
@@ -285,7 +294,7 @@ def test_a_publish_that_fails_leaves_no_collection(
 def test_a_publish_removes_what_nobody_can_need(
     store: GenerationStore, settings: Settings, index: VideoIndex, first: str, tmp_path: Path
 ):
-    few = settings.model_copy(update={"generations": settings.generations.model_copy(update={"kept": 1})})
+    few = generations(settings, kept=1)
     publish(store, first, 0, few)
     for hour in (1, 2, 3):
         refresh_index(store, few, CATALOG, COUNTERS, NOW_MS + hour * HOUR_MS)
@@ -303,7 +312,7 @@ def test_a_publish_removes_what_nobody_can_need(
 def test_a_store_whose_old_files_stay_does_not_fail_the_publish(
     store: GenerationStore, settings: Settings, first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    few = settings.model_copy(update={"generations": settings.generations.model_copy(update={"kept": 1})})
+    few = generations(settings, kept=1)
     third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
     for generation in (first, second):
         publish(store, generation, 0, settings)
