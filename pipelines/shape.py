@@ -25,7 +25,7 @@ class Shape:
     cluster: bool
     config_map: str = "watchnext-config"  # the chart's `config:` as config.yaml
     state_claim: str = "watchnext-state"  # archive, offline log and generations, where they are no buckets
-    secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # name of a Secret: {its key: variable}
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # variable: {name: of a Secret, key: in it}
     pull_secrets: list[str] = field(default_factory=list)  # names of Secrets, for an image of a private registry
     resources: dict[str, dict[str, str]] = field(default_factory=dict)  # of training: requests and limits
     node_selector: dict[str, str] = field(default_factory=dict)
@@ -61,8 +61,8 @@ class Shape:
                 task.set_retry(retries, backoff_duration="30s", backoff_factor=4, backoff_max_duration=RETRIED_FOR)
             kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
             kubernetes.use_config_map_as_volume(task, self.config_map, CONFIG_FOLDER)
-            for name, variables in self.secrets.items():
-                kubernetes.use_secret_as_env(task, name, variables)
+            for variable, secret in self.secrets.items():
+                kubernetes.use_secret_as_env(task, secret["name"], {secret["key"]: variable})
             if self.pull_secrets:
                 kubernetes.set_image_pull_secrets(task, self.pull_secrets)
             kubernetes.mount_pvc(task, self.state_claim, STATE_FOLDER)

@@ -75,7 +75,7 @@ def test_the_steps_in_kubeflow_have_the_keys_too() -> None:
     )
     (shape,) = (json.loads(word.removeprefix("--shape=")) for word in command if word.startswith("--shape="))
 
-    assert shape["secrets"] == {"keys": {key: key for key in KEYS}}
+    assert shape["secrets"] == {key: {"name": "keys", "key": key} for key in KEYS}
 
 
 def test_the_policies_let_them_out_to_the_bucket_and_nobody_where_there_is_none(documents: list[Document]) -> None:

@@ -50,6 +50,27 @@ def test_the_steps_pull_their_image_with_the_secrets_of_the_release() -> None:
     assert shape_of(render(training=SEVERAL, **{"image.pullSecrets": [{"name": "mine"}]})).pull_secrets == ["mine"]
 
 
+def test_the_steps_have_the_password_of_each_store_out_of_one_secret() -> None:
+    brought = {
+        "kafka.enabled": False,
+        "externalKafka": {
+            "bootstrap": "kafka:9093",
+            "securityProtocol": "SASL_SSL",
+            "saslMechanism": "PLAIN",
+            "existingSecret": "stores",
+        },
+        "valkey.enabled": False,
+        "externalRedis": {"hosts": "redis:6379", "existingSecret": "stores"},
+    }
+    variables = {
+        "WATCHNEXT_KAFKA__SASL_USERNAME": "username",
+        "WATCHNEXT_KAFKA__SASL_PASSWORD": "password",
+        "WATCHNEXT_FEATURES__ONLINE_PASSWORD": "password",
+    }
+    shape = shape_of(render(training=SEVERAL, **brought))
+    assert shape.secrets == {name: {"name": "stores", "key": key} for name, key in variables.items()}
+
+
 def test_a_node_has_accelerator_shared_memory_state_and_its_place(documents: list[Document]) -> None:
     (pod,) = (pod for pod in pods_of(documents) if pod.owner.startswith("TrainingRuntime/"))
     (container,) = pod.containers

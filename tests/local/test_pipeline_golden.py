@@ -134,7 +134,9 @@ def test_a_cluster_shapes_the_training_steps(tmp_path):
         '{"resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "16Gi"}},'
         ' "gpu": true, "accelerator": "amd.com/gpu", "accelerators": 2, "node_selector": {"pool": "gpu"},'
         ' "tolerations": [{"key": "gpu", "operator": "Exists"}], "shared_memory": "8Gi", "config_map": "mine-config",'
-        ' "state_claim": "mine-state", "secrets": {"mine": {"password": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}}}'
+        ' "state_claim": "mine-state", "secrets": {'
+        '  "WATCHNEXT_FEATURES__ONLINE_PASSWORD": {"name": "mine", "key": "password"},'
+        '  "WATCHNEXT_KAFKA__SASL_PASSWORD": {"name": "mine", "key": "password"}}}'
     )
     pipeline, platform = load(compile_for("train", shape, "registry.example/pipelines:7", tmp_path))
     assert pipeline["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == "registry.example/pipelines:7"
@@ -154,9 +156,11 @@ def test_a_cluster_shapes_the_training_steps(tmp_path):
         assert task["configMapAsVolume"][0]["configMapName"] == "mine-config"
         assert task["pvcMount"][0]["constant"] == "mine-state"
         assert task["securityContext"]["runAsNonRoot"] is True
-        (secret,) = task["secretAsEnv"]
-        assert secret["secretName"] == "mine"
-        assert secret["keyToEnv"] == [{"secretKey": "password", "envVar": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"}]
+        assert {secret["secretName"] for secret in task["secretAsEnv"]} == {"mine"}
+        assert [pair for secret in task["secretAsEnv"] for pair in secret["keyToEnv"]] == [
+            {"secretKey": "password", "envVar": "WATCHNEXT_FEATURES__ONLINE_PASSWORD"},
+            {"secretKey": "password", "envVar": "WATCHNEXT_KAFKA__SASL_PASSWORD"},
+        ]
 
 
 def test_every_task_may_pull_its_image_from_a_private_registry(tmp_path):
