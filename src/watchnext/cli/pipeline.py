@@ -21,7 +21,7 @@ from rich.console import Console
 from watchnext.cli.data import DaysOption, UsersOption
 from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
 from watchnext.clock import SystemClock
-from watchnext.errors import GateError, WatchnextError
+from watchnext.errors import GateError, UsageError, WatchnextError
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings, load_settings
 
@@ -46,17 +46,19 @@ class Pipeline(StrEnum):
 def run(
     pipeline: Annotated[Pipeline, typer.Argument(help="train, refresh_index, or ablation")] = Pipeline.TRAIN,
     rows: Annotated[str, typer.Option(help="Of the ablation, divided by commas; default: all.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Of the ablation: how often each row is trained.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Of the ablation: how often each row is trained; default: 3.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a pipeline on this machine, to its end."""
     settings = load_settings()
+    options = _ablation_options(pipeline, rows, seeds)
     began = time.monotonic()
+    run_pipeline(pipeline, settings, Console(stderr=True), *options)
     if pipeline is Pipeline.ABLATION:
-        run_pipeline(pipeline, settings, Console(stderr=True), "--rows", rows, "--seeds", str(seeds))
         _tell_ablation(settings.home, as_json)
         return
-    run_pipeline(pipeline, settings, Console(stderr=True))
     store = GenerationStore.open(settings)
     live = store.live()
     seconds = round(time.monotonic() - began, 1)
@@ -121,6 +123,26 @@ def compile_pipelines(
     for file in files:
         say(file)
     next_step(f"kfp run create -e EXPERIMENT -f {files[0]}, or upload it in the Kubeflow UI")
+
+
+def _ablation_options(pipeline: Pipeline, rows: str, seeds: int | None) -> list[str]:
+    """What was asked of the ablation, refused now and not once the log was frozen.
+
+    Raises:
+        UsageError: the pipeline is another, or there is no such row.
+    """
+    given = {"--rows": rows, "--seeds": str(seeds or "")}
+    options = [word for name, value in given.items() if value for word in (name, value)]
+    if options and pipeline is not Pipeline.ABLATION:
+        raise UsageError(
+            f"{' '.join(options)} came with {pipeline.value}; rows and seeds are the ablation's: leave them out, or "
+            "run `watchnext pipeline run ablation`"
+        )
+    if rows:
+        from watchnext.training.ablation.variations import chosen  # torch: two seconds that other runs do without
+
+        chosen(rows)
+    return options
 
 
 def _tell_ablation(home: Path, as_json: bool) -> None:

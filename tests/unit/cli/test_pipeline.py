@@ -27,3 +27,23 @@ def test_a_data_set_that_there_is_none_is_refused_before_the_broker_is_asked(
 
     with pytest.raises(UsageError, match="no data set is called 'nosuch'"):
         CliRunner().invoke(app, ["first", "--data", "nosuch"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["train", "--rows", "no-cap"], "--rows no-cap came with train; rows and seeds are the ablation's"),
+        (["--seeds", "2"], "--seeds 2 came with train"),
+        (["refresh_index", "--rows", "no-cap", "--seeds", "2"], "--rows no-cap --seeds 2 came with refresh_index"),
+        (["ablation", "--rows", "no-cap,no-hat"], "no-hat came as rows; wanted some of towers, no-example-age"),
+    ],
+)
+def test_what_no_pipeline_takes_is_refused_before_anything_runs(
+    words: list[str], refused: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WATCHNEXT_HOME", str(tmp_path))
+
+    with pytest.raises(UsageError, match=refused):
+        CliRunner().invoke(app, ["run", *words], catch_exceptions=False)
+
+    assert not any(tmp_path.iterdir())
