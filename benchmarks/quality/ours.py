@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.quality.split_files import DEPTH, Split, lists_of
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.data.records import fraction_of
-from watchnext.evaluation.baselines import top_rows
+from watchnext.evaluation.baselines import ranked_rows
 from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
 from watchnext.features.batches import UserColumns
 from watchnext.features.spec import HISTORY
@@ -30,7 +30,6 @@ from watchnext.training.example_set import ExampleFiles, ExampleSet, Meta, Pairs
 from watchnext.training.towers import load_towers, train_towers
 from watchnext.training.vocabularies import Words, fit_words
 
-AT_ONCE: Final = 512  # queries; bounds the scores in memory
 LABELS_FROM: Final = 2  # a user's first watch has no history to tell it by
 
 Events = dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]  # user to videos and times, in order
@@ -53,11 +52,7 @@ def answers(data: ExampleSet, towers: Path, split: Split) -> NDArray[np.int32]:
 
 def ranked(data: ExampleSet, split: Split, scores: Callable[[slice], NDArray[np.floating]]) -> NDArray[np.int32]:
     """The best `DEPTH` rows of the split a query, by `scores` `[queries of a part, videos]`, without what was seen."""
-    found = []
-    for start in range(0, len(data.queries.users), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        found.append(top_rows(scores(part), data.queries.seen[part], DEPTH))
-    return split_rows(data, split)[np.concatenate(found)]
+    return split_rows(data, split)[ranked_rows(scores, data.queries.seen, DEPTH)]
 
 
 def write_examples(settings: Settings, split: Split, folder: Path) -> None:

@@ -7,7 +7,7 @@ All are fitted on the training part only. Video rows are those of the generation
 [[0.0, 1.0, 2.0, 0.0]]
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,8 @@ MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn
 PAIRS: Final = 100_000_000  # similarities that item-item cosine keeps: all of them up to 10,000 videos
 PAIRS_AT_ONCE: Final = 20_000_000
 LAST_WATCHES = 20  # watches of a user that item-item cosine looks at
-SCORES_AT_ONCE = 4_000_000  # bounds the copy in memory: queries x videos
+QUERIES_AT_ONCE = 256  # bounds the scores in memory: queries x videos
+SCORES_AT_ONCE = 4_000_000  # bounds their copy
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,13 @@ def parts_of(by_video: csr_matrix, met: NDArray[np.integer]) -> Iterator[tuple[i
     pairs = np.cumsum((by_video != 0).astype(np.int64) @ met.astype(np.int64))
     cuts = (np.flatnonzero(np.diff(pairs // PAIRS_AT_ONCE)) + 1).tolist()
     yield from zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True)
+
+
+def ranked_rows(scores: Callable[[slice], NDArray[np.floating]], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
+    """`top_rows` of every query, `[queries, depth]`; `scores` makes those of some at a time, `[some, videos]`."""
+    parts = [slice(start, start + QUERIES_AT_ONCE) for start in range(0, len(seen), QUERIES_AT_ONCE)]
+    lists = [top_rows(scores(part), seen[part], depth) for part in parts]
+    return np.concatenate([np.zeros((0, depth), np.int64), *lists])
 
 
 def top_rows(scores: NDArray[np.floating], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.evaluation.baselines import Popular, top_rows
+from watchnext.evaluation.baselines import Popular, ranked_rows
 from watchnext.evaluation.retrieval import hits_of
-from watchnext.evaluation.tower_lists import QUERIES_AT_ONCE, Floats, nearest, user_vectors, video_vectors
+from watchnext.evaluation.tower_lists import Floats, nearest, user_vectors, video_vectors
 from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.models.towers import TwoTower
@@ -99,11 +99,9 @@ def hidden(values: Floats, rows: NDArray[np.bool_]) -> Floats:
 def _recalls(
     tower: TwoTower, videos: VideoTable, vectors: Floats, asked: Asked, popular: Popular, depth: int
 ) -> dict[str, float]:
-    starts = range(0, len(asked.seen), QUERIES_AT_ONCE)
-    parts = [asked.seen[start : start + QUERIES_AT_ONCE] for start in starts]
     lists = {
         "towers": nearest(user_vectors(tower, asked.users, videos), vectors, asked.seen, depth),
-        "popular": np.concatenate([top_rows(popular.scores(seen), seen, depth) for seen in parts]),
+        "popular": ranked_rows(lambda part: popular.scores(asked.seen[part]), asked.seen, depth),
     }
     recalls = {
         f"{name} recall@{depth}": float(hits_of(ranked, asked.targets).recall(depth).mean())

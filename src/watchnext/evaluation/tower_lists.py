@@ -1,19 +1,16 @@
 """The towers' lists by exact inner products, so that a figure is the model's and not the index's."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from watchnext.evaluation.baselines import top_rows
+from watchnext.evaluation.baselines import ranked_rows
 from watchnext.features.batches import UserColumns, tower_batch, video_batch
 from watchnext.features.videos import VideoTable
 from watchnext.models.layers import Amend, as_tensors
 from watchnext.models.towers import TwoTower
-
-QUERIES_AT_ONCE: Final = 256  # bounds the scores in memory: queries x videos
 
 Floats = NDArray[np.float32]
 
@@ -34,7 +31,4 @@ def user_vectors(tower: TwoTower, users: UserColumns, videos: VideoTable, amend:
 
 def nearest(users: Floats, vectors: Floats, seen: Sequence[NDArray[np.integer]], depth: int) -> NDArray[np.int64]:
     """The rows with the largest inner products, without those seen: `[users, depth]`, then 0."""
-    starts = range(0, len(users), QUERIES_AT_ONCE)
-    parts = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
-    lists = [top_rows(users[part] @ vectors.T, seen[part], depth) for part in parts]
-    return np.concatenate([np.zeros((0, depth), np.int64), *lists])
+    return ranked_rows(lambda part: users[part] @ vectors.T, seen, depth)

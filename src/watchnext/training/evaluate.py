@@ -14,13 +14,13 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
+from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, ranked_rows
 from watchnext.evaluation.cold_start import Asked, cold_start
 from watchnext.evaluation.merged_lists import merged_lists
 from watchnext.evaluation.ranking import ranking_metrics, reliability
 from watchnext.evaluation.result import DEPTHS, ITEM_COSINE, MERGED, POPULAR, RANKER, TOWERS, VIDEO_MEAN, Evaluation
 from watchnext.evaluation.retrieval import retrieval_metrics
-from watchnext.evaluation.tower_lists import QUERIES_AT_ONCE, nearest, user_vectors, video_vectors
+from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
 from watchnext.generation.popular import popular_rows
 from watchnext.models.towers import TwoTower
 from watchnext.recommend.sources import SourceTables
@@ -69,20 +69,14 @@ def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, 
     cosine = ItemCosine.fit(data.watched.person, data.watched.row, videos=videos)
     users, seen = data.queries.users, data.queries.seen
     asked, vectors = user_vectors(tower, users, data.videos), video_vectors(tower, data.videos)
-    found: dict[str, list[NDArray[Any]]] = {
-        TOWERS: [nearest(asked, vectors, seen, max(DEPTHS))],
-        MERGED: [merged(data, asked, vectors, popular.counts, candidates=candidates, depth=max(DEPTHS))],
-        POPULAR: [],
-        ITEM_COSINE: [],
+    histories, depth = [np.trim_zeros(history, "b") for history in users.history], max(DEPTHS)
+    found: dict[str, NDArray[Any]] = {
+        TOWERS: nearest(asked, vectors, seen, depth),
+        MERGED: merged(data, asked, vectors, popular.counts, candidates=candidates, depth=depth),
+        POPULAR: ranked_rows(lambda part: popular.scores(histories[part]), seen, depth),
+        ITEM_COSINE: ranked_rows(lambda part: cosine.scores(histories[part]), seen, depth),
     }
-    for start in range(0, len(users), QUERIES_AT_ONCE):
-        part = slice(start, start + QUERIES_AT_ONCE)
-        histories = [np.trim_zeros(history, "b") for history in users.history[part]]
-        found[POPULAR].append(top_rows(popular.scores(histories), seen[part], max(DEPTHS)))
-        found[ITEM_COSINE].append(top_rows(cosine.scores(histories), seen[part], max(DEPTHS)))
-    return {
-        name: retrieval_metrics(np.concatenate(ranked), data.queries.targets, DEPTHS) for name, ranked in found.items()
-    }
+    return {name: retrieval_metrics(ranked, data.queries.targets, DEPTHS) for name, ranked in found.items()}
 
 
 def merged(

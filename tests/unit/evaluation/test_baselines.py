@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
 from watchnext.evaluation import baselines
-from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, top_rows
+from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, ranked_rows, top_rows
 
 
 def test_popular_ignores_unknown_videos():
@@ -125,3 +125,18 @@ def test_top_rows_are_those_of_a_sort_by_score_then_row(queries, depth, at_once)
             np.array([scores for scores, _ in queries], np.float32), [np.array(seen, int) for _, seen in queries], depth
         )
     assert ranked.tolist() == [rows + [0] * (depth - len(rows)) for rows in expected]
+
+
+def test_lists_of_some_queries_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(baselines, "QUERIES_AT_ONCE", 2)
+    scores = np.array([[9, 1, 2, 3], [9, 3, 2, 1], [9, 2, 3, 1]])
+    seen = [np.array([], int), np.array([1]), np.array([], int)]
+    asked = []
+
+    def of_part(part: slice) -> np.ndarray:
+        asked.append(len(scores[part]))
+        return scores[part]
+
+    assert ranked_rows(of_part, seen, 2).tolist() == [[3, 2], [2, 3], [2, 1]]
+    assert asked == [2, 1]
+    assert ranked_rows(of_part, [], 2).shape == (0, 2)

@@ -3,6 +3,7 @@ import torch
 
 from tests.unit.features.world import video_table
 from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
+from watchnext.evaluation import baselines
 from watchnext.evaluation import cold_start as module
 from watchnext.evaluation.baselines import Popular, top_rows
 from watchnext.evaluation.cold_start import Asked, cold_start, hidden, known_by
@@ -56,7 +57,7 @@ def test_scores_of_all_videos_are_made_for_some_questions_at_a_time(monkeypatch)
             return super().scores(histories)
 
     monkeypatch.setattr(module, "Popular", Watched)
-    monkeypatch.setattr(module, "QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr(baselines, "QUERIES_AT_ONCE", 2)
     of_all = asked([[FILM], [NEWS], [SONG], [FILM], [SONG]])
     found = cold_start(towers(), video_table(), of_all, watched=np.array([SONG]), met=np.array([SONG]))
     assert max(at_once) == 2
