@@ -134,6 +134,14 @@ def parts_of(by_video: csr_matrix, met: NDArray[np.integer]) -> Iterator[tuple[i
     yield from zip([0, *cuts], [*cuts, by_video.shape[0]], strict=True)
 
 
+def best_of_each(owner: Rows, row: Rows, value: NDArray[np.floating], count: int) -> NDArray[np.int64]:
+    """Places of the `count` largest values of each owner, by owner and falling value; ties go to the lower row."""
+    order = np.lexsort((row, -value, owner))
+    owner = owner[order]
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # among its owner's
+    return np.asarray(order[place < count])
+
+
 def ranked_rows(scores: Callable[[slice], NDArray[np.floating]], seen: Sequence[Rows], depth: int) -> NDArray[np.int64]:
     """`top_rows` of every query, `[queries, depth]`; `scores` makes those of some at a time, `[some, videos]`."""
     parts = [slice(start, start + QUERIES_AT_ONCE) for start in range(0, len(seen), QUERIES_AT_ONCE)]
@@ -157,9 +165,8 @@ def _best(part: csr_matrix, count: int) -> csr_matrix:
     lengths = np.diff(part.indptr)
     crowded = np.flatnonzero(np.repeat(lengths > count, lengths))
     owner = np.repeat(np.arange(part.shape[0]), lengths)[crowded]
-    order = np.lexsort((part.indices[crowded], -part.data[crowded], owner))
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # within the row
-    part.data[crowded[order[place >= count]]] = 0
+    best = best_of_each(owner, part.indices[crowded], part.data[crowded], count)
+    part.data[np.delete(crowded, best)] = 0
     part.eliminate_zeros()
     return part
 

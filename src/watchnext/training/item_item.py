@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from watchnext.evaluation.baselines import drawn, meetings, parts_of
+from watchnext.evaluation.baselines import best_of_each, drawn, meetings, parts_of
 from watchnext.features.spec import HISTORY
 from watchnext.generation.item_item import ItemItem
 from watchnext.training.example_set import Pairs
@@ -55,8 +55,5 @@ def _neighbours(by_user: csr_matrix) -> Iterator[_Part]:
         known = (both.data >= LEAST_USERS) & (owner != row)
         owner, row, users = owner[known], row[known], both.data[known]
         similarity = (users / np.sqrt(counts[owner] * counts[row])).astype(np.float32)
-        order = np.lexsort((row, -similarity, owner))
-        owner, row, similarity = owner[order], row[order], similarity[order]
-        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-        best = place < NEIGHBOURS
+        best = best_of_each(owner, row, similarity, NEIGHBOURS)
         yield owner[best], row[best].astype(np.int32), similarity[best]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
 from watchnext.evaluation import baselines
-from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, ranked_rows, top_rows
+from watchnext.evaluation.baselines import ItemCosine, Popular, VideoMean, best_of_each, ranked_rows, top_rows
 
 
 def test_popular_ignores_unknown_videos():
@@ -140,3 +140,10 @@ def test_lists_of_some_queries_at_a_time_are_those_of_all(monkeypatch: pytest.Mo
     assert ranked_rows(of_part, seen, 2).tolist() == [[3, 2], [2, 3], [2, 1]]
     assert asked == [2, 1]
     assert ranked_rows(of_part, [], 2).shape == (0, 2)
+
+
+def test_the_best_of_each_owner_come_by_falling_value_and_ties_by_row():
+    owner, row = np.array([7, 2, 7, 7, 2]), np.array([5, 1, 4, 3, 9])
+    value = np.array([0.5, 0.1, 0.5, 0.9, 0.3], np.float32)
+    assert best_of_each(owner, row, value, 2).tolist() == [4, 1, 3, 2]
+    assert best_of_each(owner[:0], row[:0], value[:0], 2).tolist() == []
