@@ -94,14 +94,14 @@ class Generations(Section):
 class Training(Section):
     """How models are fitted. What is 0 comes from the profile."""
 
-    seed: int = 7
+    seed: int = Field(7, ge=0)
     cap_per_user: int = Field(0, ge=0, description="K examples a user for the towers")
     epochs: int = Field(0, ge=0, description="of the ranker")
     tower_epochs: int = Field(0, ge=0)
     batch: int = Field(0, ge=0)
     embedding_dim: int = Field(0, ge=0, description="width of user and video vectors")
-    tower: list[int] = Field([], description="hidden layers of the user tower")
-    ranker: list[int] = Field([], description="hidden layers of the ranker")
+    tower: list[Annotated[int, Field(ge=1)]] = Field([], description="hidden layers of the user tower")
+    ranker: list[Annotated[int, Field(ge=1)]] = Field([], description="hidden layers of the ranker")
     negatives: int = Field(0, ge=0, description="sampled negatives a batch")
     pooling: Literal["average", "sum", "max", "attention"] = "average"
     windows: list[Annotated[int, Field(ge=1, le=HISTORY)]] = Field(

@@ -156,6 +156,17 @@ def test_a_number_without_an_end_or_a_floor_is_refused(
         load_settings()
 
 
+@pytest.mark.parametrize(("name", "value"), [("SEED", "-1"), ("TOWER", "[64, 0]"), ("RANKER", "[-3]")])
+def test_what_no_model_can_be_made_with_is_refused_before_the_examples_are(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The training steps ended with errors of numpy and torch, once the examples were made."""
+    monkeypatch.setenv(f"WATCHNEXT_TRAINING__{name}", value)
+
+    with pytest.raises(ConfigError, match=f"WATCHNEXT_TRAINING__{name}"):
+        load_settings()
+
+
 def test_a_deadline_without_room_for_the_budgets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With 300 ms a hung ranker of 400 ms was asked at every request: its breaker never opened."""
     monkeypatch.setenv("WATCHNEXT_SERVING__DEADLINE_MS", "750")
