@@ -2,8 +2,8 @@
 
     <home>/checkpoints/<name>-<identity>.safetensors    weights and optimiser; the course as JSON in its header
 
-The identity is that of all that the weights depend on: data, shapes, seed. Another snapshot or another setting finds
-nothing and starts anew. Nothing is unpickled.
+The identity is that of all that the weights depend on: data, feature spec, shapes, seed. Another snapshot, another
+setting or a release of other features finds nothing and starts anew. Nothing is unpickled.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from watchnext.clock import DAY_MS, Clock, SystemClock
 from watchnext.errors import DataError
+from watchnext.features.spec import spec_hash
 from watchnext.settings import Settings
 from watchnext.training.distributed import ALONE, Share
 from watchnext.training.optimiser import Optimiser
@@ -52,7 +53,8 @@ class Checkpoints:
         """
         training = settings.training
         shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-        identity = json.dumps([training.seed, training.precision, share.world, shapes, *depends_on], sort_keys=True)
+        own = [spec_hash(), training.seed, training.precision, share.world, shapes]
+        identity = json.dumps([*own, *depends_on], sort_keys=True)
         self._name = name
         self._model, self._optimiser = model, optimiser
         self._first = share.first

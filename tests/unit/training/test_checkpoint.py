@@ -9,6 +9,7 @@ from torch import nn
 from watchnext.clock import DAY_MS, FixedClock
 from watchnext.errors import DataError
 from watchnext.settings import Settings, Training
+from watchnext.training import checkpoint
 from watchnext.training.checkpoint import KEPT_DAYS, Checkpoints
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import Course
@@ -52,6 +53,13 @@ def test_the_next_process_goes_on_where_the_last_checkpoint_was(tmp_path):
     killed.step(course)
     resumed.step(course)  # both of them from the same moments of Adam
     assert torch.equal(resumed.model.weight, killed.model.weight)
+
+
+def test_a_release_of_other_features_does_not_go_on_with_weights_of_these(tmp_path, monkeypatch):
+    """The same snapshot frozen again has the same id, and other features may have the same shapes."""
+    left_by_a_killed_run(tmp_path)
+    monkeypatch.setattr(checkpoint, "spec_hash", lambda: "0123456789abcdef")
+    assert Run(tmp_path).checkpoints.restore().step == 0
 
 
 def test_checkpoints_are_as_far_apart_as_the_setting_says(tmp_path):
