@@ -43,35 +43,40 @@ class Curve:
 def popularity_by_age(tower: TwoTower, data: ExampleSet, amend: Amend = dict) -> Curve | None:
     """The curve of the videos with an id that have all days of it in the training part; None if there is no such video.
 
-    `amend` is that of the towers' training.
+    Days are those on which anybody watched on: of another there is no share, and one watch with the time of a broken
+    clock makes no training part of 50 years. `amend` is that of the towers' training.
     """
     rows, ages = data.towers.column("row"), data.towers.column("age_days")
-    length = int(np.ceil(ages.max(initial=0)))
+    watched_on = np.unique(ages.astype(np.int64))
     uploaded = np.floor((data.meta.split_ms - data.videos.uploaded_at) / DAY_MS).astype(np.int64)  # days before the end
-    fresh = np.flatnonzero((data.videos.embedding > 0) & (uploaded >= AFTER) & (uploaded < length - BEFORE))
+    days = np.arange(-BEFORE, AFTER)
+    at = uploaded[:, None] - days  # example age in whole days, [videos, days]
+    fresh = np.flatnonzero((data.videos.embedding > 0) & (uploaded >= AFTER) & np.isin(at, watched_on).all(axis=1))
     if not len(fresh):
         return None
-    days = np.arange(-BEFORE, AFTER)
-    at = uploaded[fresh, None] - days  # example age in whole days, [videos, days]
-    observed = _observed(rows, ages, videos=len(data.videos), length=length)
-    predicted = _predicted(tower, data, amend, length)
-    return Curve(days.tolist(), *(share[at, fresh[:, None]].mean(axis=0).tolist() for share in (observed, predicted)))
+    asked, place = np.unique(at[fresh], return_inverse=True)
+    observed = _observed(rows, ages, asked, videos=len(data.videos))
+    predicted = _predicted(tower, data, amend, asked)
+    means = (share[place, fresh[:, None]].mean(axis=0).tolist() for share in (observed, predicted))
+    return Curve(days.tolist(), *means)
 
 
-def _observed(rows: NDArray[np.int32], ages: NDArray[np.float32], *, videos: int, length: int) -> Floats:
-    """Share of each video among the next watches of each day, `[days, videos]`, by example age."""
-    counts = np.zeros((length, videos))
-    np.add.at(counts, (np.minimum(ages.astype(np.int64), length - 1), rows), 1)
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+def _observed(rows: NDArray[np.int32], ages: NDArray[np.float32], asked: NDArray[np.int64], *, videos: int) -> Floats:
+    """Share of each video among the next watches of each day, `[days, videos]`; `asked` are days by example age."""
+    day = ages.astype(np.int64)
+    among = np.isin(day, asked)
+    counts = np.zeros((len(asked), videos))
+    np.add.at(counts, (np.searchsorted(asked, day[among]), rows[among]), 1)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, length: int) -> Floats:
-    """Mean probability of each video over some users of the holdout, `[days, videos]`, by example age."""
+def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, asked: NDArray[np.int64]) -> Floats:
+    """Mean probability of each video over some users of the holdout, `[days, videos]`; `asked` as of `_observed`."""
     users = data.queries.users.take(slice(USERS))
     vectors = torch.from_numpy(video_vectors(tower, data.videos, amend))[1:]
-    shares = np.zeros((length, len(data.videos)))
-    for day in range(length):
+    shares = np.zeros((len(asked), len(data.videos)))
+    for place, day in enumerate(asked.tolist()):
         batch = amend(as_tensors(tower_batch(users, data.videos, day + 0.5)))
         with torch.inference_mode():
-            shares[day, 1:] = (tower.user(batch) @ vectors.T).softmax(dim=1).mean(dim=0).numpy()
+            shares[place, 1:] = (tower.user(batch) @ vectors.T).softmax(dim=1).mean(dim=0).numpy()
     return shares

@@ -1,5 +1,6 @@
 """Popularity by age, on a log that is counted by hand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,18 @@ import torch
 from tests.unit.features.world import DAY, NOW, video_table
 from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
 from tests.unit.training.example_lines import example_set, tower_examples, written
-from watchnext.features.batches import UserColumns
+from watchnext.features.batches import UserColumns, tower_batch
+from watchnext.training.ablation import freshness
 from watchnext.training.ablation.freshness import AFTER, BEFORE, popularity_by_age
 from watchnext.training.ablation.variations import VARIATIONS
 from watchnext.training.example_set import ExampleSet, Meta, Queries
 
-FILM, SONG, LENGTH = 1, 2, 20
+FILM, SONG = 1, 2
+SONG_AGES = tuple(day + 0.25 for day in range(20))
 
 
-def examples(folder: Path, *, uploaded_days: float) -> ExampleSet:
-    """A watch of the song a day, and on the two days after its upload one of the film, whose age is `uploaded_days`."""
+def examples(folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG_AGES) -> ExampleSet:
+    """Watches of the song, one a day, and two of the film, `uploaded_days` old, on the days after its upload."""
     videos = video_table()
     uploaded = np.full(len(videos), NOW - 100 * DAY)
     uploaded[FILM] = NOW - uploaded_days * DAY
@@ -30,8 +33,8 @@ def examples(folder: Path, *, uploaded_days: float) -> ExampleSet:
         queries=Queries(users=UserColumns.of([encoded(["song"])]), seen=[], targets=[]),
     )
     folder.mkdir()
-    rows = [SONG] * LENGTH + [FILM, FILM]
-    ages = np.array([*(np.arange(LENGTH) + 0.25), 11.75, 10.75], np.float32)
+    rows = [SONG] * len(song) + [FILM, FILM]
+    ages = np.array([*song, 11.75, 10.75], np.float32)
     written(data.towers.path, replace(tower_examples(rows), age_days=ages))
     return data
 
@@ -62,3 +65,19 @@ def test_without_example_age_the_curve_is_flat(tmp_path):
 
 def test_without_uploads_there_is_no_curve(tmp_path):
     assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=50.0)) is None
+
+
+def test_a_watch_of_a_broken_clock_makes_no_training_part_of_fifty_years(tmp_path, monkeypatch):
+    """A row of all videos for each of its days took more memory than there is, and an hour."""
+    asked = []
+    monkeypatch.setattr(freshness, "tower_batch", lambda *given: asked.append(given) or tower_batch(*given))
+    plain = popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0))
+    days_asked = len(asked)
+    curve = popularity_by_age(towers(), examples(tmp_path / "f", uploaded_days=12.0, song=(*SONG_AGES, 20_000.5)))
+    assert curve == plain
+    assert days_asked == len(asked) - days_asked == BEFORE + AFTER
+
+
+def test_a_day_without_a_watch_is_no_day_on_which_new_videos_were_unpopular(tmp_path):
+    gap = [age for age in SONG_AGES if int(age) != 9]
+    assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0, song=gap)) is None
