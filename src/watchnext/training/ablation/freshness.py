@@ -41,10 +41,11 @@ class Curve:
 
 
 def popularity_by_age(tower: TwoTower, data: ExampleSet, amend: Amend = dict) -> Curve | None:
-    """The curve of the videos with an id that have all days of it in the training part; None if there is no such video.
+    """The curve of the videos with an id that have all days of it in the training part.
 
-    Days are those on which anybody watched on: of another there is no share, and one watch with the time of a broken
-    clock makes no training part of 50 years. `amend` is that of the towers' training.
+    None if there is no such video, or nobody watched one on those days. Days are those on which anybody watched on: of
+    another there is no share, and one watch with the time of a broken clock makes no training part of 50 years. `amend`
+    is that of the towers' training.
     """
     rows, ages = data.towers.column("row"), data.towers.column("age_days")
     watched_on = np.unique(ages.astype(np.int64))
@@ -55,10 +56,12 @@ def popularity_by_age(tower: TwoTower, data: ExampleSet, amend: Amend = dict) ->
     if not len(fresh):
         return None
     asked, place = np.unique(at[fresh], return_inverse=True)
-    observed = _observed(rows, ages, asked, videos=len(data.videos))
-    predicted = _predicted(tower, data, amend, asked)
-    means = (share[place, fresh[:, None]].mean(axis=0).tolist() for share in (observed, predicted))
-    return Curve(days.tolist(), *means)
+    cells = place, fresh[:, None]
+    observed = _observed(rows, ages, asked, videos=len(data.videos))[cells]
+    if not observed.any():
+        return None
+    predicted = _predicted(tower, data, amend, asked)[cells]
+    return Curve(days.tolist(), observed.mean(axis=0).tolist(), predicted.mean(axis=0).tolist())
 
 
 def _observed(rows: NDArray[np.int32], ages: NDArray[np.float32], asked: NDArray[np.int64], *, videos: int) -> Floats:

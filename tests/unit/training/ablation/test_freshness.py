@@ -81,3 +81,9 @@ def test_a_watch_of_a_broken_clock_makes_no_training_part_of_fifty_years(tmp_pat
 def test_a_day_without_a_watch_is_no_day_on_which_new_videos_were_unpopular(tmp_path):
     gap = [age for age in SONG_AGES if int(age) != 9]
     assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0, song=gap)) is None
+
+
+def test_new_videos_that_nobody_watched_while_new_have_no_curve(tmp_path):
+    """Its error, in means of what was observed, was infinite, and the card's difference no number."""
+    longer = [day + 0.25 for day in range(40)]
+    assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=30.0, song=longer)) is None
