@@ -34,10 +34,15 @@ def render(*values: Path, api_versions: Sequence[str] = OPERATORS, **changes: An
 
 
 def template(
-    *values: Path, api_versions: Sequence[str] = OPERATORS, chart: Path = CHART, **changes: Any
+    *values: Path,
+    api_versions: Sequence[str] = OPERATORS,
+    chart: Path = CHART,
+    release: str = RELEASE,
+    namespace: str = NAMESPACE,
+    **changes: Any,
 ) -> subprocess.CompletedProcess[str]:
     """What `helm template` says to values files with `changes` on top."""
-    command = [str(helm()), "template", RELEASE, str(chart), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
+    command = [str(helm()), "template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES]
     command += [f"--api-versions={api}" for api in api_versions]
     command += [f"--values={file}" for file in values]
     command += [f"--set-json={key}={json.dumps(value)}" for key, value in changes.items()]

@@ -14,7 +14,7 @@ from helm.generate import CHART, KUBERNETES, REPO
 from tests.chart import schemas
 from tests.chart.binaries import helm, pod_security_violations, program
 from tests.chart.pods import Pod, pods_of, workloads_of
-from tests.chart.rendering import VALUES, Document, named, of_kind, rendered
+from tests.chart.rendering import VALUES, Document, named, of_kind, rendered, template
 
 WAIVERS: Final = yaml.safe_load((Path(__file__).parent / "waivers.yaml").read_text())
 OK: Final = 10  # kube-score's grade without a finding
@@ -71,11 +71,56 @@ def test_the_schemas_refuse_what_an_api_server_would(kind: str, path: str, value
     assert finding in told
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (
+            "all-options",
+            {
+                "fullnameOverride": "",
+                "nameOverride": "on",
+                "config.kafka.group": "12",
+                "commonLabels": {"tier": "1e3"},
+                "serviceAccount.name": "1",
+                "state.existingClaim": "2",
+                "generations.existingSecret": "3",
+                "gateway.apiKeysSecret": {"name": "4", "key": "5"},
+                "externalKafka.existingSecret": "6",
+                "externalKafka.caSecret": "7",
+                "externalRedis.existingSecret": "8",
+                "externalMilvus.existingSecret": "9",
+                "training.kubeflow.serviceAccount": "10",
+            },
+        ),
+        (
+            "own-stores",
+            {
+                "fullnameOverride": "null",
+                "state.storageClass": "1",
+                **{f"{store}.storageClass": "1" for store in ("kafka", "valkey", "milvus")},
+                "kafka.version": "4.0",
+                "kafka.size": "500",
+            },
+        ),
+        ("values", {"fullnameOverride": "y", "kafka.image": "1", "valkey.image": "1"}),
+    ],
+)
+def test_names_that_yaml_would_read_as_numbers_or_switches_stay_text(name: str, values: dict[str, Any]) -> None:
+    run = template(VALUES[name], release="true", namespace="1234", **values)
+
+    assert run.returncode == 0, run.stderr
+    assert unfit_text(run.stdout) == []
+
+
 def unfit(documents: tuple[Document, ...]) -> list[str]:
     """What kubeconform finds, the objects without a schema included."""
+    return unfit_text(as_yaml(documents))
+
+
+def unfit_text(text: str) -> list[str]:
     command = [str(program("kubeconform")), "-strict", "-output", "json"]
     command += ["-schema-location", f"{schemas.folder()}/{schemas.LOCATION}", "-"]
-    run = subprocess.run(command, input=as_yaml(documents), capture_output=True, text=True, check=False)
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert run.stdout, run.stderr
     return [f"{one['kind']}/{one['name']}: {one['msg']}" for one in json.loads(run.stdout)["resources"] or ()]
 

@@ -58,19 +58,19 @@ they come as environment (`watchnext.secretEnv`).
 {{/* The secrets of brought stores, by reference. */}}
 {{- define "watchnext.secretEnv" -}}
 {{- if and (not .Values.kafka.enabled) .Values.externalKafka.existingSecret }}
-- {name: WATCHNEXT_KAFKA__SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: username}}}
-- {name: WATCHNEXT_KAFKA__SASL_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret }}, key: password}}}
+- {name: WATCHNEXT_KAFKA__SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret | quote }}, key: username}}}
+- {name: WATCHNEXT_KAFKA__SASL_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret | quote }}, key: password}}}
 {{- end }}
 {{- if and (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
-- {name: WATCHNEXT_FEATURES__ONLINE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret }}, key: password}}}
+- {name: WATCHNEXT_FEATURES__ONLINE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret | quote }}, key: password}}}
 {{- end }}
 {{- with $secret := .Values.generations.existingSecret }}
 {{- range $key := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
-- {name: {{ $key }}, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $key }}}}}
+- {name: {{ $key }}, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $key }}}}}
 {{- end }}
 {{- end }}
 {{- if and (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
-- {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret }}, key: token}}}
+- {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret | quote }}, key: token}}}
 {{- end }}
 {{- end -}}
 
@@ -97,7 +97,7 @@ video-deltas: delete
 {{- define "watchnext.apiKeys" -}}
 {{- with .Values.gateway.apiKeysSecret -}}
 {{- if .name -}}
-- {name: WATCHNEXT_GATEWAY__API_KEYS, valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}}
+- {name: WATCHNEXT_GATEWAY__API_KEYS, valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}}
 {{- else -}}
 []
 {{- end -}}

@@ -17,8 +17,8 @@
 {{/* Labels of every object. Call with the root context. */}}
 {{- define "watchnext.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/name: {{ include "watchnext.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "watchnext.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: watchnext
@@ -30,8 +30,8 @@ app.kubernetes.io/part-of: watchnext
 {{/* What selects the pods of one component. Call with (list $ "gateway"). */}}
 {{- define "watchnext.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "watchnext.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "watchnext.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -39,7 +39,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "watchnext.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "watchnext.fullname" $root }}-{{ index . 2 }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "watchnext.labels" $root | nindent 2 }}
   app.kubernetes.io/component: {{ index . 1 }}

@@ -17,7 +17,7 @@ capabilities: {drop: [ALL]}
 
 {{/* What all pods of ours say of themselves. */}}
 {{- define "watchnext.podSpec" -}}
-serviceAccountName: {{ include "watchnext.serviceAccount" . }}
+serviceAccountName: {{ include "watchnext.serviceAccount" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -58,10 +58,10 @@ affinity:
 {{- define "watchnext.volumes" -}}
 {{- $root := index . 0 -}}
 - {name: config, configMap: {name: {{ include "watchnext.fullname" $root }}-config}}
-- {name: state, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" $root }}}}
+- {name: state, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" $root | quote }}}}
 - {name: tmp, emptyDir: {{ if gt (len .) 1 }}{sizeLimit: {{ index . 1 }}}{{ else }}{}{{ end }}}
 {{- if and (not $root.Values.kafka.enabled) $root.Values.externalKafka.caSecret }}
-- {name: kafka-ca, secret: {secretName: {{ $root.Values.externalKafka.caSecret }}, items: [{key: ca.crt, path: ca.crt}]}}
+- {name: kafka-ca, secret: {secretName: {{ $root.Values.externalKafka.caSecret | quote }}, items: [{key: ca.crt, path: ca.crt}]}}
 {{- end }}
 {{- with $root.Values.extraVolumes }}
 {{ toYaml . }}
@@ -115,7 +115,7 @@ volumeClaimTemplates:
     spec:
       accessModes: [ReadWriteOnce]
       {{- with $values.storageClass }}
-      storageClassName: {{ . }}
+      storageClassName: {{ . | quote }}
       {{- end }}
       resources: {requests: {storage: {{ $values.size }}}}
 {{- end }}
@@ -124,7 +124,7 @@ volumeClaimTemplates:
 {{/* The volume of a store without a claim of its own: a folder of the state claim. Call with (list $ values). */}}
 {{- define "watchnext.dataVolume" -}}
 {{- if not (index . 1).size -}}
-- {name: data, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" (index . 0) }}}}
+- {name: data, persistentVolumeClaim: {claimName: {{ include "watchnext.stateClaim" (index . 0) | quote }}}}
 {{- end -}}
 {{- end -}}
 
