@@ -140,6 +140,16 @@ def test_what_cannot_work_together_is_told_with_what_mends_it(values: Values, pr
     assert right.returncode == 0, right.stderr
 
 
+@pytest.mark.parametrize("release", ["2shops", "shop.videos"])
+def test_a_release_whose_services_no_api_server_would_take_is_told_of(release: str) -> None:
+    wrong = template(release=release)
+    right = template(release=release, fullnameOverride="shop")
+
+    assert (wrong.returncode, right.returncode) == (1, 0), right.stderr
+    assert f"the names of Services would begin with {release}-watchnext" in wrong.stderr
+    assert "Set fullnameOverride" in wrong.stderr
+
+
 @pytest.mark.parametrize("address", ["feast:hunter2@db/feast", "db/feast?user=feast&password=hunter2"])
 def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed(address: str) -> None:
     wrong = template(**{"config.features.registry": f"postgresql://{address}"})
