@@ -112,6 +112,30 @@ def test_names_that_yaml_would_read_as_numbers_or_switches_stay_text(name: str, 
     assert unfit_text(run.stdout) == []
 
 
+def test_labels_that_are_given_twice_stand_once_and_the_nearer_holds() -> None:
+    common = {"release": "ours", "grafana": "no", "strimzi.io/cluster": "another", "team": "videos"}
+    nearer = {"monitoring.labels": {"release": "prometheus"}, "monitoring.dashboards": True}
+    run = template(VALUES["own-stores"], commonLabels=common, **nearer, **{"monitoring.dashboardLabels.grafana": "yes"})
+    documents = [one for one in yaml.load_all(run.stdout, UniqueKeys) if one]
+    labels = {kind: of_kind(documents, kind)[0]["metadata"]["labels"] for kind in ("PodMonitor", "KafkaTopic")}
+    (dashboard, *_) = (one for one in of_kind(documents, "ConfigMap") if "-dashboard-" in one["metadata"]["name"])
+
+    assert run.returncode == 0, run.stderr
+    assert labels["PodMonitor"]["release"] == "prometheus"
+    assert labels["KafkaTopic"]["strimzi.io/cluster"] == "shop-watchnext-kafka"
+    assert dashboard["metadata"]["labels"]["grafana"] == "yes"
+    assert {one["metadata"]["labels"]["team"] for one in documents} == {"videos"}
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, as Argo CD and kustomize do."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), f"a key stands twice: {sorted(keys)}"
+        return super().construct_mapping(node, deep)
+
+
 def unfit(documents: tuple[Document, ...]) -> list[str]:
     """What kubeconform finds, the objects without a schema included."""
     return unfit_text(as_yaml(documents))

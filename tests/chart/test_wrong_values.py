@@ -150,6 +150,16 @@ def test_a_release_whose_services_no_api_server_would_take_is_told_of(release: s
     assert "Set fullnameOverride" in wrong.stderr
 
 
+@pytest.mark.parametrize("values", ["commonLabels", "monitoring.labels", "monitoring.dashboardLabels"])
+@pytest.mark.parametrize("label", ["app.kubernetes.io/instance", "app.kubernetes.io/part-of", "helm.sh/chart"])
+def test_a_label_that_the_chart_sets_is_refused(values: str, label: str) -> None:
+    wrong = template(**{values: {label: "ours"}})
+    right = template(**{values: {"app.kubernetes.io/created-by": "ours"}})
+
+    assert (wrong.returncode, right.returncode) == (1, 0), right.stderr
+    assert f"{values} has {label}, which the chart sets" in wrong.stderr
+
+
 @pytest.mark.parametrize("address", ["feast:hunter2@db/feast", "db/feast?user=feast&password=hunter2"])
 def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed(address: str) -> None:
     wrong = template(**{"config.features.registry": f"postgresql://{address}"})

@@ -14,15 +14,20 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of every object. Call with the root context. */}}
+{{/*
+Labels of every object of one component. Call with (list $ "gateway"), and labels of its own behind, which go before
+commonLabels: no key stands twice.
+*/}}
 {{- define "watchnext.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/name: {{ include "watchnext.name" . | quote }}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- $root := index . 0 -}}
+{{- $more := dict -}}
+{{- if gt (len .) 2 -}}{{- $more = index . 2 -}}{{- end -}}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{ include "watchnext.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/part-of: watchnext
-{{- with .Values.commonLabels }}
+{{- with merge (dict) $more $root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
@@ -35,22 +40,20 @@ app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
-{{/* Metadata of an object of one component. Call with (list $ "gateway" "suffix"). */}}
+{{/* Metadata of an object of one component. Call with (list $ "gateway" "suffix"), and labels of its own behind. */}}
 {{- define "watchnext.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "watchnext.fullname" $root }}-{{ index . 2 }}
 namespace: {{ $root.Release.Namespace | quote }}
 labels:
-  {{- include "watchnext.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ index . 1 }}
+  {{- include "watchnext.labels" (concat (list $root (index . 1)) (slice . 3)) | nindent 2 }}
 {{- end -}}
 
 {{/* Metadata of the pods of one component; a changed configuration rolls them. Call with (list $ "gateway"). */}}
 {{- define "watchnext.podMetadata" -}}
 {{- $root := index . 0 -}}
 labels:
-  {{- include "watchnext.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ index . 1 }}
+  {{- include "watchnext.labels" . | nindent 2 }}
 annotations:
   checksum/config: {{ include "watchnext.config" $root | sha256sum }}
 {{- end -}}
