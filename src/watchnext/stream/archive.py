@@ -76,7 +76,7 @@ class EventArchive:
         return self._root / topic.value / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
 
 
-def read_archive(path: str, topic: Topic, until: int | None = None) -> Any:
+def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: Any = None) -> Any:
     """All archived messages of a topic as an Arrow table, by (partition, offset).
 
     Columns are the event's fields and `log_partition`, `log_offset`, `log_at_ms`. A message that a producer sent twice
@@ -86,8 +86,9 @@ def read_archive(path: str, topic: Topic, until: int | None = None) -> Any:
         path: the archive's folder (`settings.archive_path`).
         topic: a topic that the stream consumes.
         until: epoch ms; events that became available later are left out.
+        schema: of fewer columns, or of fewer fields in one, than `archive_schema` has, with those of the log.
     """
-    schema = archive_schema(topic)
+    schema = schema or archive_schema(topic)
     folder = Path(path) / topic.value
     files = sorted(str(file) for file in folder.glob("*.parquet"))
     if not files:

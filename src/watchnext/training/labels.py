@@ -6,15 +6,18 @@ gateway served both come from `served_at`: what the ranker saw then is what it l
 asked for as of the first impression of that list: later, what the list showed would give the watch away.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from watchnext.contracts.names import DERIVED_SURFACE, Source
 from watchnext.data.labels import impression_of_watch
 from watchnext.data.records import fraction_of
+from watchnext.training.states import Lists
 
 HOLDOUT: Final = 0.1  # share of the labels, by time
 QUERIES_PER_USER: Final = 3
@@ -65,37 +68,53 @@ def queries(labels: pd.DataFrame, split_ms: int) -> pd.DataFrame:
     return asked.assign(targets=targets).reset_index(drop=True)
 
 
-def ranking_labels(impressions: pd.DataFrame, served: pd.DataFrame) -> pd.DataFrame:
+def ranking_labels(impressions: pd.DataFrame, lists: pd.DataFrame, items: Any) -> pd.DataFrame:
     """Impressions with times, context, and the retrieval score and sources under which they were served.
 
     Score and sources are 0 for an impression that no served list names: data sets do not tell them. A request id is one
-    of its user's: clients choose them.
+    of its user's: clients choose them. `lists` and the Arrow column `items` are those of `log.served`.
     """
-    lists = served[[*_REQUEST, "served_at", "seed_video_id", "device", "country"]].drop_duplicates(_REQUEST)
-    labels = impressions.merge(lists, on=_REQUEST, how="left")
+    context = lists[[*_REQUEST, "served_at", "seed_video_id", "device", "country"]]
+    labels = impressions.merge(context.assign(place=np.arange(len(lists))), on=_REQUEST, how="left")
     now = labels["served_at"].fillna(labels["shown_at"]).astype(np.int64)
     labels = labels.assign(now_ms=np.minimum(now, labels["shown_at"]))
     labels = labels.assign(as_of_ms=labels["now_ms"] - 1)
     for name in ("seed_video_id", "device", "country"):
         labels[name] = labels[name].fillna("")
-    logged = {
-        (user_id, request_id, item["video_id"]): score_and_sources(item)
-        for user_id, request_id, items in zip(served["user_id"], served["request_id"], served["items"], strict=True)
-        for item in items
-    }
-    keys = zip(labels["user_id"], labels["request_id"], labels["video_id"], strict=True)
-    found = [logged.get(key, (0.0, 0)) for key in keys]
-    return labels.assign(
-        score=np.array([score for score, _ in found], np.float32),
-        sources=np.array([bits for _, bits in found], np.int32),
-    )
+    lines = Lists.of(items)
+    line = _line_of(labels["place"].fillna(-1).to_numpy(np.int64), labels["video_id"], lines)
+    score, sources = np.zeros(len(labels), np.float32), np.zeros(len(labels), np.int32)
+    logged = line >= 0
+    score[logged], sources[logged] = score_and_sources(lines.values.take(pa.array(line[logged])))
+    return labels.drop(columns="place").assign(score=score, sources=sources)
 
 
-def score_and_sources(item: Mapping[str, Any]) -> tuple[float, int]:
-    """Retrieval score and source bitmask of one line of a served list, as the ranker saw them.
+def _line_of(place: NDArray[np.int64], video_ids: pd.Series, lines: Lists) -> NDArray[np.int64]:
+    """Where in all lines the list at `place` (-1: none) has each video, or -1; the last place where it has it twice."""
+    videos = pd.Index(video_ids.unique())
+    video = pc.index_in(pc.struct_field(lines.values, "video_id"), value_set=pa.array(videos, pa.string()))
+    shown = pc.fill_null(video, -1).to_numpy().astype(np.int64)
+    in_list = np.repeat(np.arange(len(lines.lengths)), lines.lengths)
+    codes = np.where(shown >= 0, in_list * len(videos) + shown, -1)
+    wanted = np.where(place >= 0, place * len(videos) + videos.get_indexer(video_ids), -2)
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], wanted, side="right")
+    last = np.append(order, 0)[ends - 1]
+    return np.where(np.append(codes, -1)[last] == wanted, last, -1)
 
-    >>> score_and_sources({"scores": [0.5], "sources": ["tower", "trending"]})
-    (0.5, 9)
+
+def score_and_sources(lines: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Retrieval score and source bitmask of lines of served lists, as the ranker saw them; each `[lines]`.
+
+    A line without a score has 0. A source that this release does not know has no bit.
+
+    >>> [column.tolist() for column in score_and_sources(pa.array([{"scores": [0.5], "sources": ["tower", "fresh"]}]))]
+    [[0.5], [17]]
     """
-    score = float(item["scores"][0]) if len(item["scores"]) else 0.0
-    return score, sum(Source[label.upper()] for label in item["sources"])
+    scores, labels = (Lists.of(pa.chunked_array([pc.struct_field(lines, name)])) for name in ("scores", "sources"))
+    first = np.append(scores.values.to_numpy(), 0.0)[scores.ends - scores.lengths]
+    known = pc.index_in(labels.values, value_set=pa.array([source.label for source in Source]))
+    bits = np.array([*Source, 0], np.int32)[pc.fill_null(known, len(Source)).to_numpy()]
+    line = np.repeat(np.arange(len(lines)), labels.lengths)
+    sources = np.bincount(line, bits, minlength=len(lines)).astype(np.int32)
+    return np.where(scores.lengths > 0, first, 0.0).astype(np.float32), sources

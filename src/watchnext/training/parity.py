@@ -15,13 +15,16 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from watchnext.contracts.names import Topic
 from watchnext.errors import DataError
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.generation.bundle import Bundle
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
+from watchnext.stream.archive import archive_schema
 from watchnext.training import log
 from watchnext.training.counters import Deltas
 from watchnext.training.labels import score_and_sources
@@ -90,12 +93,13 @@ def _impressions(settings: Settings, bundle: Bundle, lists: Sequence[Sequence[Ma
     """The lines of served lists as training would read them, list i being moment i."""
     items = [item for scored in lists for item in scored]
     ids, at_ms = pd.Series([item["video_id"] for item in items]), bundle.videos.counters_at_ms
-    scores, sources = zip(*(score_and_sources(item) for item in items), strict=True)
+    lines = archive_schema(Topic.SERVED).field("items").type.value_type
+    scores, sources = score_and_sources(pa.array(items, lines))
     return Impressions(
         moment=np.repeat(np.arange(len(lists)), [len(scored) for scored in lists]),
         row=bundle.vocabularies.videos.indices(ids),
-        score=np.array(scores, np.float32),
-        sources=np.array(sources, np.int32),
+        score=scores,
+        sources=sources,
         counters=Deltas.read(settings, at_ms).as_of(ids, pd.Series(at_ms, index=ids.index)),
     )
 

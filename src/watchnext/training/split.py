@@ -118,7 +118,7 @@ def _labelled_impressions(
     labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
     heard = labelled[LOG_PARTITION].isin(set(watches[LOG_PARTITION])) & labelled["video_id"].isin(known)
     usable = labelled[labels.closed & heard.to_numpy()]
-    return ranking_labels(usable.reset_index(drop=True), log.served(snapshot))
+    return ranking_labels(usable.reset_index(drop=True), *log.served(snapshot))
 
 
 def _oldest_ms(settings: Settings, split_ms: int) -> int:

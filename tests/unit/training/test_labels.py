@@ -1,5 +1,5 @@
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from watchnext.contracts.names import DERIVED_SURFACE
@@ -17,6 +17,12 @@ NOTHING_SHOWN = pd.DataFrame({"request_id": [], "user_id": [], "video_id": [], "
     {"shown_at": int}
 )
 WINDOW_MS = 100
+LINE = pa.struct([("video_id", pa.string()), ("sources", pa.list_(pa.string())), ("scores", pa.list_(pa.float64()))])
+
+
+def lines_of(*lists: list[dict]) -> pa.ChunkedArray:
+    """The lines of served lists, as the log gives them."""
+    return pa.chunked_array([pa.array(list(lists), pa.list_(LINE))])
 
 
 def next_of(table: pd.DataFrame, known: set[str], shown: pd.DataFrame = NOTHING_SHOWN) -> pd.DataFrame:
@@ -92,10 +98,9 @@ def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
             "seed_video_id": ["s"],
             "device": ["tv"],
             "country": ["US"],
-            "items": [np.array(items, dtype=object)],
         }
     )
-    labels = ranking_labels(impressions, served)
+    labels = ranking_labels(impressions, served, lines_of(items))
     assert labels["now_ms"].tolist() == [1_400, 1_400, 1_700]
     assert labels["as_of_ms"].tolist() == [1_399, 1_399, 1_699]
     assert labels["score"].tolist() == [0.25, 0.0, 0.0]
@@ -116,13 +121,13 @@ def test_a_request_id_that_two_users_chose_gives_each_the_own_list():
             "seed_video_id": ["s", "t"],
             "device": ["tv", "phone"],
             "country": ["US", "GB"],
-            "items": [
-                np.array([{"video_id": "a", "sources": ["tower"], "scores": [0.25]}], dtype=object),
-                np.array([{"video_id": "a", "sources": ["trending"], "scores": [0.5]}], dtype=object),
-            ],
         }
     )
-    labels = ranking_labels(impressions, served)
+    items = lines_of(
+        [{"video_id": "a", "sources": ["tower"], "scores": [0.25]}],
+        [{"video_id": "a", "sources": ["trending"], "scores": [0.5]}],
+    )
+    labels = ranking_labels(impressions, served, items)
     assert labels["user_id"].tolist() == ["u", "v", "w"]
     assert labels["now_ms"].tolist() == [1_400, 2_400, 3_500]
     assert labels["seed_video_id"].tolist() == ["s", "t", ""]
@@ -131,8 +136,27 @@ def test_a_request_id_that_two_users_chose_gives_each_the_own_list():
     assert labels["sources"].tolist() == [1, 8, 0]
 
 
-def test_a_source_without_a_score_scores_zero():
-    assert score_and_sources({"scores": np.array([]), "sources": ["static"]}) == (0.0, 64)
+def test_a_source_without_a_score_scores_zero_and_one_of_another_release_has_no_bit():
+    lines = lines_of(
+        [
+            {"video_id": "a", "sources": ["tower", "fresh"], "scores": [0.5]},
+            {"video_id": "b", "sources": ["static"], "scores": []},
+            {"video_id": "c", "sources": [], "scores": [0.25]},
+            {"video_id": "d", "sources": ["tower", "crystal_ball"], "scores": []},
+        ]
+    )
+    scores, sources = score_and_sources(lines.combine_chunks().flatten())
+    assert scores.tolist() == [0.5, 0.0, 0.25, 0.0]
+    assert sources.tolist() == [17, 64, 0, 1]
+
+
+def test_without_served_lists_impressions_have_no_score():
+    impressions = pd.DataFrame(
+        {"request_id": ["r"], "user_id": "u", "video_id": "a", "shown_at": [1_500], "surface": "home"}
+    )
+    nothing = pd.DataFrame(columns=["request_id", "user_id", "served_at", "seed_video_id", "device", "country"])
+    labels = ranking_labels(impressions, nothing.astype({"served_at": int}), lines_of())
+    assert (labels["now_ms"].item(), labels["score"].item(), labels["sources"].item()) == (1_500, 0.0, 0)
 
 
 @pytest.mark.parametrize("per_user", [1, 2])
