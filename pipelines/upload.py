@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,7 @@ def upload(client: Client, name: str, package: Path, version: str) -> tuple[str,
     pipeline = client.get_pipeline_id(title)
     if pipeline is None:
         pipeline = client.upload_pipeline(str(package), pipeline_name=title).pipeline_id
-    listed = client.list_pipeline_versions(pipeline, page_size=100).pipeline_versions or []
-    for known in listed:
+    for known in _all(client.list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline):
         if known.display_name == version:
             return pipeline, known.pipeline_version_id
     made = client.upload_pipeline_version(str(package), version, pipeline_id=pipeline)
@@ -47,7 +47,7 @@ def upload(client: Client, name: str, package: Path, version: str) -> tuple[str,
 def schedule(client: Client, experiment: Any, name: str, cron: str, pipeline: str, version: str) -> None:
     """One recurring run of `version`, or none where `cron` is empty; those of earlier versions end after it began."""
     title = f"watchnext-{name}"
-    found = client.list_recurring_runs(experiment_id=experiment.experiment_id, page_size=100).recurring_runs or []
+    found = list(_all(client.list_recurring_runs, "recurring_runs", experiment_id=experiment.experiment_id))
     if cron:
         client.create_recurring_run(
             experiment.experiment_id,
@@ -60,6 +60,15 @@ def schedule(client: Client, experiment: Any, name: str, cron: str, pipeline: st
     for old in found:
         if old.display_name == title:
             client.delete_recurring_run(old.recurring_run_id)
+
+
+def _all(listed: Callable[..., Any], name: str, **of: str) -> Iterator[Any]:
+    """What Kubeflow lists under `name`, page after page: each upgrade adds a version."""
+    token: str | None = ""
+    while token is not None:
+        page = listed(page_token=token, page_size=100, **of)
+        yield from getattr(page, name) or ()
+        token = page.next_page_token or None
 
 
 def main() -> None:

@@ -40,9 +40,10 @@ class Kept:
             case ["pipelines"]:
                 return {"pipelines": [one for one in self.pipelines if one["display_name"] in named]}
             case ["pipelines", pipeline, "versions"]:
-                return {"pipeline_versions": [one for one in self.versions if one["pipeline_id"] == pipeline]}
+                return _page("pipeline_versions", [v for v in self.versions if v["pipeline_id"] == pipeline], query)
             case ["recurringruns"]:
-                return {"recurringRuns": [r for r in self.recurring if r["experiment_id"] == query["experiment_id"]]}
+                of_experiment = [run for run in self.recurring if run["experiment_id"] == query["experiment_id"]]
+                return _page("recurringRuns", of_experiment, query)
         return {}
 
     def post(self, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
@@ -119,6 +120,13 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     http.shutdown()
     http.server_close()
     thread.join()
+
+
+def _page(name: str, found: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
+    """From the token on, as many as wanted, the oldest first."""
+    start = int(query.get("page_token", 0))
+    end = start + int(query["page_size"])
+    return {name: found[start:end], "next_page_token": str(end) if end < len(found) else ""}
 
 
 def _query(text: str) -> dict[str, str]:
@@ -204,3 +212,20 @@ def test_each_release_is_a_version_of_its_own_and_what_recurs_is_of_the_newest(
     assert len(kept.experiments) == 1
     assert scheduled(kept) == {"watchnext-train": ("0 0 4 * * *", "2")}
     assert image_of(kept.recurring[0], kept) == "registry.example/pipelines:2"
+
+
+def test_a_version_after_the_first_hundred_and_its_recurring_run_are_found(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Job that was tried again uploaded the version once more, which Kubeflow refuses, or left two runs."""
+    upload_as("1", kept, monkeypatch, train="0 0 3 * * *")
+    train, run = kept.pipelines[0]["pipeline_id"], kept.recurring[0]
+    older = [{"display_name": f"older-{at}"} for at in range(120)]
+    kept.versions[:0] = [{**one, "pipeline_id": train, "pipeline_version_id": one["display_name"]} for one in older]
+    kept.recurring[:0] = [{**run, **one, "recurring_run_id": one["display_name"]} for one in older]
+    versions = len(kept.versions)
+
+    upload_as("1", kept, monkeypatch, train="0 0 3 * * *")
+
+    assert len(kept.versions) == versions
+    assert [one["display_name"] for one in kept.recurring].count("watchnext-train") == 1
