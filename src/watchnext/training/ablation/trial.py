@@ -1,6 +1,7 @@
 """One training of the ablation: a variation with a seed, from examples to held-out figures."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class Trial:
 
     variation: str
     seed: int
-    figures: dict[str, float]
+    figures: dict[str, float]  # finite; a metric that the holdout does not define is none of them
     curve: Curve | None = None  # of the towers, where videos came in while the log was written
 
     def save(self, path: Path) -> None:
@@ -116,5 +117,5 @@ def _ranker(settings: Settings, variation: Variation, data: ExampleSet) -> Trial
     scores = expected_seconds(ranker, quantiles, data.videos, data.held_out, variation.amend)
     seconds, clicked, person = (data.held_out.column(name) for name in ("seconds", "clicked", "person"))
     found = ranking_metrics(scores, seconds, clicked, person)
-    figures = {name: found[name] for name in RANKER_METRICS}
+    figures = {name: found[name] for name in RANKER_METRICS if math.isfinite(found[name])}
     return Trial(variation=variation.name, seed=settings.training.seed, figures=figures)
