@@ -58,7 +58,7 @@ class Course:
 
 
 class Progress:
-    """Follows one training: `step` after each of its steps, `close` at its end."""
+    """Follows one training, as a context: `step` after each of its steps, `epoch` after each epoch."""
 
     def __init__(
         self,
