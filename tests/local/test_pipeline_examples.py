@@ -9,11 +9,13 @@ from benchmarks.quality.event_log import write_records
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, ImpressionEvent, ProfileEvent, SearchEvent, WatchEvent
 from watchnext.contracts.names import Topic
+from watchnext.errors import DataError
 from watchnext.settings import Settings, Training
 from watchnext.training import moments
 from watchnext.training.example_set import ExampleSet
 from watchnext.training.examples import build_examples
 from watchnext.training.snapshot import Snapshot, freeze
+from watchnext.training.split import split_log
 
 START = 480_000 * HOUR_MS
 USERS = ("u1", "u2")
@@ -156,3 +158,13 @@ def test_cutting_the_moments_into_processes_changes_nothing(frozen, examples, tm
     assert np.array_equal(cut.queries.users.history, examples.queries.users.history)
     for ours, theirs in zip(cut.queries.seen, examples.queries.seen, strict=True):
         assert ours.tolist() == theirs.tolist()
+
+
+def test_an_age_that_leaves_nothing_to_learn_from_is_refused_before_examples_are_made(frozen):
+    """The towers' step asked whether the log was long enough, once everything had been encoded."""
+    settings, snapshot = frozen
+    young = settings.model_copy(update={"training": settings.training.model_copy(update={"max_age_days": 0.01})})
+    with pytest.raises(
+        DataError, match=r"max_age_days is 0\.01, and the newest .* is 0\.042 days older than the split"
+    ):
+        split_log(young, snapshot, per_user=1)

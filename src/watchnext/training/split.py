@@ -64,7 +64,8 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
     """Read and label the events of `snapshot`, with at most `per_user` next watches to learn from a user.
 
     Raises:
-        DataError: the snapshot has no usable watches or impressions, or none before or after the split.
+        DataError: the snapshot has no usable watches or impressions, none before or after the split, or none to learn
+            from that is young enough.
     """
     watches, catalog = log.watches(snapshot), log.catalog(snapshot)
     known = set(catalog["video_id"])
@@ -80,6 +81,12 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
         )
     split_ms = _split_ms(settings, labels["now_ms"].to_numpy())
     past = labels[(labels["now_ms"] < split_ms) & (labels["now_ms"] >= _oldest_ms(settings, split_ms))]
+    if past.empty:
+        newest = labels["now_ms"][labels["now_ms"] < split_ms].max()
+        raise DataError(
+            f"training.max_age_days is {settings.training.max_age_days:g}, and the newest next watch to learn from is "
+            f"{(split_ms - newest) / DAY_MS:.2g} days older than the split; wanted more days than that, or 0 for all"
+        )
     return SplitLog(
         split_ms=split_ms,
         catalog=catalog,
