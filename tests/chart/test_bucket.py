@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.chart.edges import Peer, edges, peers_of
-from tests.chart.pods import Pod, pods_of
+from tests.chart.pods import pods_of
 from tests.chart.rendering import Document, of_kind, render
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import load_settings
@@ -19,8 +19,9 @@ BUCKET: Final = {
     "region": "eu-north-1",
     "existingSecret": "keys",
 }
-# All of ours but the evaluation stores; definitions and materializer read no generation, but share the settings.
+# All of ours but the evaluation stores: who opens another store may leave for the bucket, too.
 USERS: Final = {"gateway", "materializer", "retrieval", "ranking", "ranker", "definitions", "train", "test"}
+READERS: Final = {"gateway", "retrieval", "ranker", "train", "test"}
 MINIO: Final = Peer("minio", address="10.20.0.5")
 
 
@@ -33,16 +34,12 @@ def keys_of(container: dict[str, Any]) -> dict[str, Any]:
     return {one["name"]: one["valueFrom"] for one in container.get("env", ()) if one["name"] in KEYS}
 
 
-def ours(pod: Pod) -> list[dict[str, Any]]:
-    return [one for one in pod.containers if any(e["name"] == "WATCHNEXT_CONFIG" for e in one.get("env", ()))]
-
-
-def test_every_container_of_ours_has_the_keys_by_reference(documents: list[Document]) -> None:
+def test_whoever_reads_generations_has_the_keys_by_reference(documents: list[Document]) -> None:
     wanted = {key: {"secretKeyRef": {"name": "keys", "key": key}} for key in KEYS}
-    pods = [pod for pod in pods_of(documents) if pod.component in USERS]
+    found = [(pod.component, keys_of(one)) for pod in pods_of(documents) for one in pod.containers if keys_of(one)]
 
-    assert {pod.component for pod in pods if ours(pod)} == USERS
-    assert [pod.owner for pod in pods for container in pod.containers if keys_of(container) != wanted] == []
+    assert {component for component, _ in found} == READERS
+    assert [component for component, keys in found if keys != wanted] == []
 
 
 def test_without_a_secret_the_pods_identity_is_used(documents: list[Document]) -> None:

@@ -39,7 +39,7 @@ they come as environment (`watchnext.secretEnv`).
 {{- if hasKey $section (index . 2) -}}{{- get $section (index . 2) -}}{{- else -}}{{- index . 3 -}}{{- end -}}
 {{- end -}}
 
-{{/* What every process is told by environment: where its settings are, and the secrets, by reference. */}}
+{{/* What every process is told by environment: where its settings are, and the user's own. */}}
 {{- define "watchnext.env" -}}
 - {name: WATCHNEXT_CONFIG, value: /etc/watchnext/config.yaml}
 - {name: HOME, value: /tmp}
@@ -47,30 +47,34 @@ they come as environment (`watchnext.secretEnv`).
 {{- range list "OMP_NUM_THREADS" "MKL_NUM_THREADS" "OPENBLAS_NUM_THREADS" "NUMEXPR_NUM_THREADS" }}
 - {name: {{ . }}, value: "1"}
 {{- end }}
-{{- with include "watchnext.secretEnv" . | fromYamlArray }}
-{{ toYaml . }}
-{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{/* The secrets of brought stores, by reference. */}}
+{{/*
+The secrets of brought stores, by reference: of those that a process opens. Call with (list $ "kafka" "online"
+"generations" "milvus"), or fewer.
+*/}}
 {{- define "watchnext.secretEnv" -}}
-{{- if and (not .Values.kafka.enabled) .Values.externalKafka.existingSecret }}
+{{- $stores := rest . -}}
+{{- with index . 0 }}
+{{- if and (has "kafka" $stores) (not .Values.kafka.enabled) .Values.externalKafka.existingSecret }}
 - {name: WATCHNEXT_KAFKA__SASL_USERNAME, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret | quote }}, key: username}}}
 - {name: WATCHNEXT_KAFKA__SASL_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalKafka.existingSecret | quote }}, key: password}}}
 {{- end }}
-{{- if and (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
+{{- if and (has "online" $stores) (not .Values.valkey.enabled) .Values.externalRedis.existingSecret }}
 - {name: WATCHNEXT_FEATURES__ONLINE_PASSWORD, valueFrom: {secretKeyRef: {name: {{ .Values.externalRedis.existingSecret | quote }}, key: password}}}
 {{- end }}
-{{- with $secret := .Values.generations.existingSecret }}
+{{- if and (has "generations" $stores) .Values.generations.existingSecret }}
+{{- $secret := .Values.generations.existingSecret }}
 {{- range $key := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - {name: {{ $key }}, valueFrom: {secretKeyRef: {name: {{ $secret | quote }}, key: {{ $key }}}}}
 {{- end }}
 {{- end }}
-{{- if and (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
+{{- if and (has "milvus" $stores) (not .Values.milvus.enabled) .Values.externalMilvus.existingSecret }}
 - {name: WATCHNEXT_MILVUS__TOKEN, valueFrom: {secretKeyRef: {name: {{ .Values.externalMilvus.existingSecret | quote }}, key: token}}}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -82,7 +82,7 @@ affinity:
 
 {{/*
 The body of a container that runs our code. Call with (list $ "serving" resources), and a dict behind: `home`, where it
-keeps files of its own (default: in the pod), and `env`, more environment.
+keeps files of its own (default: in the pod), `stores`, whose secrets it is given, and `env`, more environment.
 */}}
 {{- define "watchnext.container" -}}
 {{- $root := index . 0 -}}
@@ -92,6 +92,9 @@ image: {{ include "watchnext.image" (list $root (index . 1)) }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
 env:
   {{- with $more.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with include "watchnext.secretEnv" (prepend (default (list) $more.stores) $root) | fromYamlArray }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   - {name: WATCHNEXT_HOME, value: {{ default "/tmp/watchnext" $more.home }}}

@@ -2,7 +2,7 @@
 {{- define "watchnext.retrievalContainers" -}}
 - name: kserve-container
   command: [/usr/bin/python3.11, -m, serving.retrieval]
-  {{- include "watchnext.container" (list . "serving" .Values.retrieval.resources) | nindent 2 }}
+  {{- include "watchnext.container" (list . "serving" .Values.retrieval.resources (dict "stores" (list "online" "generations" "milvus"))) | nindent 2 }}
   ports:
     - {name: http1, containerPort: 8080, protocol: TCP}
   startupProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 3, failureThreshold: 120, timeoutSeconds: 3}
@@ -34,7 +34,7 @@ volumes:
 {{- define "watchnext.followerContainers" -}}
 - name: follower
   command: [/usr/bin/python3.11, -m, model_handlers.follower]
-  {{- include "watchnext.container" (list . "torchserve" .Values.ranker.followerResources) | nindent 2 }}
+  {{- include "watchnext.container" (list . "torchserve" .Values.ranker.followerResources (dict "stores" (list "generations"))) | nindent 2 }}
   ports:
     - {name: ops, containerPort: 9090, protocol: TCP}
   startupProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 3, failureThreshold: 60}

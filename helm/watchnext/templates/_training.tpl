@@ -43,7 +43,7 @@ spec:
       command:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- include "watchnext.container" (list $root "pipelines" $resources (dict "home" "/var/lib/watchnext")) | nindent 6 }}
+      {{- include "watchnext.container" (list $root "pipelines" $resources (dict "home" "/var/lib/watchnext" "stores" (list "kafka" "online" "generations" "milvus"))) | nindent 6 }}
         {{- if $values.gpu.enabled }}
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
