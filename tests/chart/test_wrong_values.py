@@ -160,6 +160,14 @@ def test_a_label_that_the_chart_sets_is_refused(values: str, label: str) -> None
     assert f"{values} has {label}, which the chart sets" in wrong.stderr
 
 
+@pytest.mark.parametrize("peers", ["keda", "external"])
+def test_no_peers_are_refused_since_the_api_takes_none_for_all(peers: str) -> None:
+    run = template(**{f"networkPolicy.{peers}": []})
+
+    assert run.returncode == 1
+    assert f"at '/networkPolicy/{peers}': minItems: got 0, want 1" in run.stderr
+
+
 @pytest.mark.parametrize("address", ["feast:hunter2@db/feast", "db/feast?user=feast&password=hunter2"])
 def test_a_password_in_the_address_of_the_registry_is_refused_and_not_printed(address: str) -> None:
     wrong = template(**{"config.features.registry": f"postgresql://{address}"})
