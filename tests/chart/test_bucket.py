@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from helm.generate import REPO
 from tests.chart.edges import Peer, edges, peers_of
 from tests.chart.pods import pods_of
 from tests.chart.rendering import Document, of_kind, render
@@ -73,6 +74,13 @@ def test_the_steps_in_kubeflow_have_the_keys_too() -> None:
     (shape,) = (json.loads(word.removeprefix("--shape=")) for word in command if word.startswith("--shape="))
 
     assert shape["secrets"] == {key: {"name": "keys", "key": key} for key in KEYS}
+
+
+def test_a_copy_that_nobody_deletes_lets_go_of_the_claim_within_the_hour() -> None:
+    job = yaml.safe_load((REPO / "k8s" / "copy-generations.yaml").read_text())
+
+    assert "persistentVolumeClaim" in str(job["spec"]["template"]["spec"]["volumes"])
+    assert job["spec"]["ttlSecondsAfterFinished"] == 3600
 
 
 def test_the_policies_let_them_out_to_the_bucket_and_nobody_where_there_is_none(documents: list[Document]) -> None:
