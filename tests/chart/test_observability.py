@@ -243,6 +243,16 @@ def test_an_alert_fires_for_what_it_is_there_for(alert: str) -> None:
     assert (read["fault"], len(read["selected"])) == ("", 1)
 
 
+def test_the_workers_of_a_release_are_missed_where_another_release_has_some() -> None:
+    elsewhere = 'watchnext_stream_lag_messages{namespace="staging",pod="w",topic="watch-events"} 0x20'
+    followers = [
+        f'watchnext_generation_pointer_read_timestamp_seconds{{namespace="{namespace}",pod="r"}} 0+60x20'
+        for namespace in ("shop", "staging")
+    ]
+    [read] = look((ALERTS["WatchnextNoWorker"]["expr"],), (elsewhere, *followers), at=1_200)["queries"]
+    assert (read["fault"], [one["namespace"] for one in read["selected"]]) == ("", ["shop"])
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_quiet_where_it_should_be(alert: str) -> None:
     [read] = look((ALERTS[alert]["expr"],), tuple(QUIET[alert]), at=1_200)["queries"]
