@@ -33,3 +33,11 @@ def test_the_claims_of_strimzis_brokers_are_found_by_their_label(tmp_path: Path)
 
     assert f"data-{PREFIX}-kafka-0" not in written
     assert f"the brokers' claims (kubectl -n videos get pvc -l strimzi.io/cluster={PREFIX}-kafka)" in written
+
+
+def test_one_of_each_on_a_claim_of_one_node_is_warned_of_other_nodes(tmp_path: Path) -> None:
+    one = {f"{part}.replicas": 1 for part in ("gateway", "materializer")}
+    one |= {f"{part}.minReplicas": 1 for part in ("retrieval", "ranking", "ranker", "graph")}
+    written = notes(tmp_path, **one, **{"state.accessModes": ["ReadWriteOnce"]})
+
+    assert "all pods share the state claim and state.accessModes is ReadWriteOnce" in written
