@@ -69,7 +69,11 @@ def _holds(selectors: Sequence[Mapping[str, Any]] | None, peer: Peer) -> bool:
 
 def _is_selected(selector: Mapping[str, Any], peer: Peer) -> bool:
     if block := selector.get("ipBlock"):
-        return bool(peer.address) and ip_address(peer.address) in ip_network(block["cidr"])
+        return (
+            bool(peer.address)
+            and ip_address(peer.address) in ip_network(block["cidr"])
+            and not any(ip_address(peer.address) in ip_network(left_out) for left_out in block.get("except", ()))
+        )
     if peer.address or not matches(selector.get("podSelector") or {}, peer.labels):
         return False
     if "namespaceSelector" not in selector:

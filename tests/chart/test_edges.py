@@ -66,8 +66,8 @@ TABLES: Final[dict[str, set[Edge]]] = {
 LEAVING: Final[dict[str, set[tuple[str, str]]]] = {
     "values": set(),
     "values-small": set(),
-    "values-prod": {
-        (caller, "store")
+    "values-prod": {  # to the bucket, which AWS has at public addresses
+        (caller, "internet")
         for caller in ("gateway", "materializer", "retrieval", "ranking", "ranker", "definitions", "train", "test")
     },
     "own-stores": set(),
@@ -97,6 +97,15 @@ def test_the_cluster_is_left_by_those_who_must(name: str) -> None:
     inside = {peer.name for peer in peers_of(pods_of(rendered(name)))}
 
     assert {edge[:2] for edge in allowed(name) if edge[0] in inside and edge[1] in outside} == LEAVING[name]
+
+
+def test_production_reaches_its_stores_and_kubeflow_in_their_namespaces_and_no_other_pod() -> None:
+    names = ("kafka", "redis", "milvus", "kubeflow", "shop")
+    others = [Peer(name, name, namespace_labels={"kubernetes.io/metadata.name": name}) for name in names]
+    documents = rendered("values-prod")
+    found = edges(documents, [*peers_of(pods_of(documents)), *others], (9093,))
+
+    assert {callee for caller, callee, _ in found if caller == "train"} == {"kafka", "redis", "milvus", "kubeflow"}
 
 
 def test_clients_of_strimzis_brokers_may_call_them() -> None:
