@@ -91,8 +91,8 @@ def test_answers_go_on_while_the_bucket_is_away(release: Release, server: None) 
     with release.load() as load:
         release.cluster.kubectl("-n", CLIENTS, "delete", "pod", bucket.POD)
         answered = len(load.results)
-        # readiness is asked every 3 s, and three times no makes a pod unready
-        until(lambda: len(load.results) > answered + 100, 120, "a hundred answers")
+        # readiness is asked every 3 s, each time for 3 s at most, and three times no makes a pod unready: 12 s
+        until(lambda: len(load.results) > answered + 75, 120, "the answers of 15 s")
         release.wait_until_ready(30)
 
     assert load.failed == []
