@@ -39,10 +39,11 @@ def template(
     chart: Path = CHART,
     release: str = RELEASE,
     namespace: str = NAMESPACE,
+    kubernetes: str = KUBERNETES,
     **changes: Any,
 ) -> subprocess.CompletedProcess[str]:
     """What `helm template` says to values files with `changes` on top."""
-    command = [str(helm()), "template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES]
+    command = [str(helm()), "template", release, str(chart), "--namespace", namespace, "--kube-version", kubernetes]
     command += [f"--api-versions={api}" for api in api_versions]
     command += [f"--values={file}" for file in values]
     command += [f"--set-json={key}={json.dumps(value)}" for key, value in changes.items()]

@@ -213,6 +213,14 @@ def test_an_operator_that_the_cluster_lacks_is_told_with_the_ways_out(
     assert [way for way in ways_out if way not in run.stderr] == []
 
 
+@pytest.mark.parametrize(("version", "old"), [("1.29.14", True), ("1.30.2-eks-1552ad0", False)])
+def test_a_cluster_that_would_refuse_the_pods_is_told_so_first(version: str, old: bool) -> None:
+    run = template(api_versions=[CLUSTER, KSERVE], kubernetes=version)
+
+    assert (f"this cluster is Kubernetes v{version}" in run.stderr) is old
+    assert (run.returncode == 1) is old, run.stderr
+
+
 def test_a_cluster_with_all_operators_is_content() -> None:
     strimzi = ["kafka.strimzi.io/v1beta2", "kafka.strimzi.io/v1"]
     run = template(VALUES["own-stores"], api_versions=[CLUSTER, KSERVE, *strimzi, *OPERATORS])
