@@ -105,12 +105,18 @@ def schema_text() -> str:
 
 
 def _finished(schema: Mapping[str, Any], comments: Mapping[str, str], key: str) -> dict[str, Any]:
-    """`schema` with the comments of values.yaml as descriptions, closed where it lists its keys."""
+    """`schema` with the comments of values.yaml as descriptions, closed where it lists its keys.
+
+    A section of values.yaml must be there: Helm drops one that is null, and templates read its keys.
+    """
     finished = {"description": comments[key], **schema} if key in comments else dict(schema)
     if "properties" in schema:
         prefix = f"{key}." if key else ""
         children = {name: _finished(one, comments, prefix + name) for name, one in schema["properties"].items()}
         finished |= {"additionalProperties": False, "properties": children}
+        sections = [name for name in children if any(one.startswith(f"{prefix}{name}.") for one in comments)]
+        if sections:
+            finished["required"] = [*schema.get("required", ()), *sections]
     return finished
 
 

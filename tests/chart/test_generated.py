@@ -161,6 +161,9 @@ def test_a_setting_that_is_refused_is_sent_to_a_value_that_is_there() -> None:
         ("config.kafka.partitions=many", "at '/config/kafka/partitions': got string, want integer"),
         ("config.gateway.arms.a=half", "at '/config/gateway/arms/a': got string, want number"),
         ("config.home=/data", "at '/config/home': value must be 'left out: "),
+        ("config=null", "at '': missing property 'config'"),  # as of a file that says `config:` and nothing below it
+        ("externalKafka=null", "at '': missing property 'externalKafka'"),
+        ("gateway.apiKeysSecret=null", "at '/gateway': missing property 'apiKeysSecret'"),
         (
             "config.kafka.sasl_password=hunter2",
             "/kafka/sasl_password': value must be 'left out: name its Secret in externalKafka.existingSecret'",
