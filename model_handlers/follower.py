@@ -10,7 +10,6 @@ serves what is live.
 """
 
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Final
@@ -19,11 +18,12 @@ import structlog
 
 from model_handlers.management import REGISTER_TIMEOUT_S, Management
 from model_handlers.versions import RankerVersions
-from watchnext.errors import RankerError, ServerError
+from watchnext.errors import RankerError
 from watchnext.generation.follow import Follower, replica_name
 from watchnext.generation.store import GenerationStore
 from watchnext.ops.http import Health, pages
-from watchnext.settings import load_settings
+from watchnext.ops.logs import configure_logs, last_words
+from watchnext.settings import Settings, load_settings
 
 HANGS_S: Final = 2 * REGISTER_TIMEOUT_S + 60  # a look waits for a registration, and may make one of its own
 
@@ -47,9 +47,19 @@ def look(follower: Follower[str], versions: RankerVersions, health: Health) -> N
         health.waiting(str(error))
 
 
-def main() -> int:
-    """Follow until SIGTERM or SIGINT; the exit status."""
-    settings = load_settings()
+def main() -> None:
+    """Follow until SIGTERM or SIGINT."""
+    configure_logs()
+    with last_words("follower"):
+        run(load_settings())
+
+
+def run(settings: Settings) -> None:
+    """Open the stores and follow until a signal.
+
+    Raises:
+        ServerError: its port for operators is taken.
+    """
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -65,13 +75,9 @@ def main() -> int:
         with pages(health, host=ops.host, port=ops.follower_port, setting="ops.follower_port"), following as follower:
             while not stop.wait(max(poll_s, 1.0)):
                 look(follower, versions, health)
-    except ServerError as error:
-        log.error("follower_failed", error=str(error))
-        return error.exit_code
     finally:
         management.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,11 +9,11 @@ import uvicorn
 
 from serving import gateway_grpc, gateway_rest
 from serving.lifecycle import DRAIN_SECONDS, Lifecycle, settle
-from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
 from watchnext.ops.http import listen_on
+from watchnext.ops.logs import configure_logs, last_words
 from watchnext.ops.tracing import send_traces
 from watchnext.recommend.gateway import Gateway
 from watchnext.recommend.graph import Graph

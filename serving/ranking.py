@@ -9,12 +9,12 @@ from kserve import Model
 from kserve.errors import InferenceError
 
 from serving.kserve_server import run
-from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import encode
 from watchnext.contracts.envelope import convert
 from watchnext.contracts.names import MODEL_RANKER
 from watchnext.errors import EnvelopeError
+from watchnext.ops.logs import configure_logs, last_words
 from watchnext.ops.tracing import send_traces
 from watchnext.recommend.ranking import Guard, TorchServe
 from watchnext.settings import Settings, load_settings

@@ -15,7 +15,6 @@ from kserve import Model
 from kserve.errors import InvalidInput
 
 from serving.kserve_server import run
-from serving.logs import configure_logs, last_words
 from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendRequest, convert_request
 from watchnext.contracts.envelope import Envelope, encode
@@ -24,6 +23,7 @@ from watchnext.errors import GenerationError, RequestError, StoreError, VectorIn
 from watchnext.generation.follow import Follower, replica_name
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
+from watchnext.ops.logs import configure_logs, last_words
 from watchnext.ops.tracing import send_traces
 from watchnext.recommend.prepared import PreparedGeneration
 from watchnext.recommend.retrieval import Retriever

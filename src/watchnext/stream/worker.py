@@ -17,8 +17,9 @@ import structlog
 
 from watchnext.clock import SystemClock
 from watchnext.contracts.names import View
-from watchnext.errors import ServerError, WatchnextError
+from watchnext.errors import ServerError
 from watchnext.ops.http import Health, pages
+from watchnext.ops.logs import configure_logs, last_words
 from watchnext.settings import Settings, load_settings
 from watchnext.store.offline import OfflineLog
 from watchnext.store.rows import FeatureStoreRows
@@ -34,29 +35,17 @@ _HANGS_S: Final = 300.0  # no batch takes so long: the waits for stores and brok
 _log = structlog.get_logger(__name__)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Run one worker until SIGTERM or SIGINT; the exit status."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
     name = arguments[0] if arguments else socket.gethostname()
     log_to_stderr(name)
-    try:
+    with last_words("worker"):
         run(load_settings(), name)
-    except WatchnextError as error:
-        _log.error("worker_failed", error=str(error), kind=type(error).__name__)
-        return error.exit_code
-    return 0
 
 
 def log_to_stderr(name: str) -> None:
     """One JSON object a line; kafka-python's own warnings beside them."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_logs()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns of every poll that decodes for long
     structlog.contextvars.bind_contextvars(worker=name)
@@ -118,4 +107,4 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

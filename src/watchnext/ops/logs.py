@@ -1,4 +1,4 @@
-"""Structured logs of the servers: one JSON object a line on standard error."""
+"""Structured logs of the processes: one JSON object a line on standard error."""
 
 import sys
 from collections.abc import Iterator
