@@ -82,6 +82,8 @@ def _take_over(files: Files, clock: Clock, lock: Lock) -> None:
 
 def _read(files: Files) -> Lock | None:
     try:
-        return decode(files.read(LOCK_FILE), Lock, f"{files.url}/{LOCK_FILE}")
+        return decode(
+            files.read(LOCK_FILE), Lock, f"{files.url}/{LOCK_FILE}", mend="delete it, unless somebody publishes now"
+        )
     except FileNotFoundError:
         return None

@@ -165,13 +165,13 @@ def encode(message: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(message, order="sorted"), indent=2)
 
 
-def decode(data: bytes, kind: type[Message], where: str) -> Message:
+def decode(data: bytes, kind: type[Message], where: str, *, mend: str) -> Message:
     """The message in `data`.
 
     Raises:
-        GenerationError: not such a message; the error names the file `where`.
+        GenerationError: not such a message; the error names the file `where`, and what mends it.
     """
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GenerationError(f"{where} cannot be read as a {kind.__name__.lower()}: {error}") from error
+        raise GenerationError(f"{where} cannot be read as a {kind.__name__.lower()} ({error}): {mend}") from error

@@ -58,6 +58,11 @@ class Replicas:
         for name in self._files.names(FOLDER):
             path = f"{FOLDER}/{name}"
             try:
-                yield decode(self._files.read(path), Replica, f"{self._files.url}/{path}")
+                yield decode(
+                    self._files.read(path),
+                    Replica,
+                    f"{self._files.url}/{path}",
+                    mend="delete it, its process writes it anew while it lives",
+                )
             except FileNotFoundError:
                 continue  # it stopped between the listing and the reading

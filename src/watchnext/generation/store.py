@@ -147,7 +147,12 @@ class GenerationStore:
             )
         path = f"{_folder(target)}/{MANIFEST}"
         try:
-            manifest = decode(self.files.read(path), Manifest, f"{self.files.url}/{path}")
+            manifest = decode(
+                self.files.read(path),
+                Manifest,
+                f"{self.files.url}/{path}",
+                mend=f"restore it, or remove the folder of {target} and build it again (`watchnext pipeline run`)",
+            )
         except FileNotFoundError as error:
             raise GenerationError(
                 f"{target} in {self.files.url} has no manifest: it was never finished or there is no such overlay; "
@@ -210,7 +215,13 @@ class GenerationStore:
             GenerationError: it cannot be read.
         """
         try:
-            return decode(self.files.read(POINTER), Pointer, f"{self.files.url}/{POINTER}")
+            return decode(
+                self.files.read(POINTER),
+                Pointer,
+                f"{self.files.url}/{POINTER}",
+                mend="restore it, or delete it and publish again (`watchnext generation publish ID`); what is loaded "
+                "goes on being served",
+            )
         except FileNotFoundError:
             return Pointer()
 

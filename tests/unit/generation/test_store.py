@@ -20,6 +20,7 @@ from watchnext.generation import store as store_module
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
 from watchnext.generation.files import Files
+from watchnext.generation.lock import publishing
 from watchnext.generation.manifest import Manifest, Target, encode
 from watchnext.generation.store import GenerationStore
 from watchnext.generation.verify import verify_probes
@@ -257,3 +258,24 @@ def test_the_settings_say_where_the_bucket_is(monkeypatch: pytest.MonkeyPatch):
     at = Generations(url="s3://bucket/prefix", endpoint="http://127.0.0.1:1", region="eu-test-1")
     with pytest.raises(GenerationStoreError, match=r"^s3://bucket/prefix: .*http://127\.0\.0\.1:1/bucket/prefix/live"):
         GenerationStore.open(Settings(generations=at)).pointer()
+
+
+def test_a_torn_file_names_what_mends_it(store: GenerationStore, built: Manifest):
+    """A torn `live.json` ended each publish and each list, and no message said what to do."""
+    torn = {
+        "live.json": r"restore it, or delete it and publish again \(`watchnext generation publish ID`\)",
+        f"{built.generation}/manifest.json": r"remove the folder of .* and build it again \(`watchnext pipe",
+        "replicas/r1.json": "delete it, its process writes it anew while it lives",
+        "publish.lock": "delete it, unless somebody publishes now",
+    }
+    for path in torn:
+        store.files.write(path, b'{"name": ')
+
+    with pytest.raises(GenerationError, match=torn["live.json"]):
+        store.pointer()
+    with pytest.raises(GenerationError, match=torn[f"{built.generation}/manifest.json"]):
+        store.manifest(built.generation)
+    with pytest.raises(GenerationError, match=torn["replicas/r1.json"]):
+        store.replicas.alive()
+    with pytest.raises(GenerationError, match=torn["publish.lock"]), publishing(store.files, store.clock, hold_s=1):
+        pass
