@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -291,9 +291,12 @@ def load_settings(**flags: Any) -> Settings:
         if first["type"] == "extra_forbidden":  # the environment is checked: it came from the file
             raise no_such_key(Settings, key, path or "settings") from error
         setting = ".".join(part for part in first["loc"] if isinstance(part, str))  # a list's entry has no variable
-        came = "a secret" if _is_secret(first["loc"]) else repr(first.get("input"))
+        kind, value = _kind_of(first["loc"]), first.get("input")
+        secret = _holds_secret(kind)
+        told = f"a {type(value).__name__}" if _is_section(kind) else "a secret"
+        came = told if secret else repr(value)
         raise ConfigError(f"setting {key} = {came}: {first['msg']} (set {variable_of(setting)} or the YAML key)") from (
-            None if _is_secret(first["loc"]) else error
+            None if secret else error
         )
     _check_deadline(settings.serving)
     return settings
@@ -311,18 +314,24 @@ def _check_deadline(serving: Serving) -> None:
         )
 
 
-def _is_secret(place: Sequence[int | str]) -> bool:
-    """Whether what lies there must not be printed."""
-    tree: Any = Settings
+def _kind_of(place: Sequence[int | str]) -> Any:
+    """The type of the setting or section there; of an entry of a list or mapping, that of the whole."""
+    kind: Any = Settings
     for part in place:
-        known = tree.model_fields if isinstance(tree, type) and issubclass(tree, BaseModel) else {}
-        field = known.get(str(part))
-        if field is None:
-            return False
-        if "SecretStr" in str(field.annotation):
-            return True
-        tree = field.annotation
-    return False
+        if not _is_section(kind) or part not in kind.model_fields:
+            break
+        kind = kind.model_fields[part].annotation
+    return kind
+
+
+def _holds_secret(kind: Any) -> bool:
+    """Whether a value of that type must not be printed: a secret, a list of them, a section with one."""
+    parts = [field.annotation for field in kind.model_fields.values()] if _is_section(kind) else get_args(kind)
+    return kind is SecretStr or any(_holds_secret(part) for part in parts)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def without_passwords(address: str) -> str:

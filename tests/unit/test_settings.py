@@ -85,6 +85,22 @@ def test_a_wrong_secret_is_refused_without_telling_it(
     assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize(
+    ("text", "came"), [("kafka: [{sasl_password: hush}]", "a list"), ('kafka: "sasl_password: hush"', "a str")]
+)
+def test_a_section_that_is_none_is_refused_without_the_secrets_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, came: str
+) -> None:
+    """One dash too many in the YAML, and the message held the password."""
+    (tmp_path / "settings.yaml").write_text(text)
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(tmp_path / "settings.yaml"))
+
+    with pytest.raises(ConfigError, match=rf"setting kafka = {came}: Input should be a valid dictionary") as raised:
+        load_settings()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
 def test_a_list_that_is_no_json_is_refused_without_telling_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHNEXT_GATEWAY__API_KEYS", "hush")
 
