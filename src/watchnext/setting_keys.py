@@ -7,8 +7,9 @@
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
-from typing import Final, get_origin
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel
 
@@ -36,6 +37,33 @@ def key_of(variable: str) -> str:
     'kafka.partitions'
     """
     return variable[len(PREFIX) :].lower().replace(_NEST, ".")
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Key and value of each setting in a nested mapping, of an empty mapping its own.
+
+    >>> list(leaves({"kafka": {"group": "a"}, "gateway": {"arms": {}}}))
+    [('kafka.group', 'a'), ('gateway.arms', {})]
+    """
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def keys_of_flag(flag: str) -> list[str]:
+    """The settings that `KEY=VALUE` sets: several where the value is a JSON object.
+
+    >>> keys_of_flag("Kafka.Group=a"), keys_of_flag('kafka={"group": "a", "partitions": 8}')
+    (['kafka.group'], ['kafka.group', 'kafka.partitions'])
+    """
+    key, _, text = flag.partition("=")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    return [name for name, _ in leaves({key.lower(): value})]
 
 
 def check_key(tree: type[BaseModel], key: str, origin: str) -> None:

@@ -1,7 +1,7 @@
 """`watchnext config show`: the merged settings and where each came from."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import typer
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from pydantic_settings import EnvSettingsSource, YamlConfigSettingsSource
 
 from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, say
-from watchnext.setting_keys import unread_variables
+from watchnext.setting_keys import keys_of_flag, leaves, unread_variables
 from watchnext.settings import Settings, load_settings, without_passwords
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,7 +28,7 @@ def show(context: typer.Context, json: JsonFlag = False) -> None:
     flags = context.find_root().params["setting"]
     rows = [
         {"setting": key, "value": masked(value), "from": source}
-        for key, value, source in origins(settings, [flag.partition("=")[0].lower() for flag in flags])
+        for key, value, source in origins(settings, {key for flag in flags for key in keys_of_flag(flag)})
     ]
     unread = unread_variables(Settings, os.environ)
     if json:
@@ -42,15 +42,15 @@ def show(context: typer.Context, json: JsonFlag = False) -> None:
     )
 
 
-def origins(settings: Settings, flags: list[str]) -> Iterator[tuple[str, Any, str]]:
+def origins(settings: Settings, flags: Collection[str]) -> Iterator[tuple[str, Any, str]]:
     """Key, value and origin of each setting."""
     file = os.environ.get("WATCHNEXT_CONFIG")
-    environment = dict(_leaves(EnvSettingsSource(Settings)()))
-    in_file = dict(_leaves(YamlConfigSettingsSource(Settings, yaml_file=file)())) if file else {}
-    for key, value in _leaves(settings.model_dump()):
-        if any(_covers(known, key) for known in environment):  # where `--set` stands too; of a section it sets a part
-            source = "flag --set" if any(_covers(flag, key) for flag in flags) else "environment"
-        elif any(_covers(known, key) for known in in_file):
+    environment = dict(leaves(EnvSettingsSource(Settings)()))
+    in_file = dict(leaves(YamlConfigSettingsSource(Settings, yaml_file=file)())) if file else {}
+    for key, value in leaves(settings.model_dump()):
+        if key in environment:  # where `--set` stands too
+            source = "flag --set" if key in flags else "environment"
+        elif key in in_file:
             source = f"file {file}"
         else:
             source = "default"
@@ -66,15 +66,3 @@ def masked(value: Any) -> Any:
     if isinstance(value, str):  # features.online and features.registry may carry a password
         return without_passwords(value)
     return value if isinstance(value, int | float | bool | None) else str(value)
-
-
-def _covers(known: str, key: str) -> bool:
-    return key == known or key.startswith(f"{known}.")
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from watchnext.errors import ConfigError, WatchnextError
-from watchnext.setting_keys import check_key, variable_of
+from watchnext.setting_keys import check_key, keys_of_flag, variable_of
 from watchnext.settings import Settings
 
 VERBS: Final = (
@@ -80,6 +80,9 @@ def options(
         if not equals or not key:
             raise ConfigError(f"--set {entry!r} came; wanted KEY=VALUE, such as kafka.partitions=8")
         check_key(Settings, key.lower(), f"--set {key}")
+        replaced = {variable_of(one) for one in keys_of_flag(entry)}
+        for name in [name for name in os.environ if name.upper() in replaced]:
+            del os.environ[name]  # or the variable of one setting went before the flag of its section
         os.environ[variable_of(key)] = value
 
 

@@ -107,6 +107,34 @@ def test_a_flag_is_the_origin_of_what_it_sets_and_of_no_more(tmp_path: Path):
     assert origins["gateway.host"] == "default"
 
 
+def test_a_flag_goes_before_a_variable_of_the_same_setting_and_of_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The variable of a setting went before the flag of its section, and the flag was told as its origin."""
+    monkeypatch.setenv("WATCHNEXT_KAFKA__PARTITIONS", "2")
+    monkeypatch.setenv("watchnext_kafka__group", "of the shell")
+    monkeypatch.setenv("WATCHNEXT_KAFKA__BATCH_EVENTS", "9")
+    flags = ("--set", 'kafka={"partitions": 8, "group": "of the flag"}')
+
+    run = watchnext(*flags, "config", "show", "--json", home=tmp_path)
+
+    rows = {row["setting"]: (row["value"], row["from"]) for row in json.loads(run.stdout)["settings"]}
+    assert rows["kafka.partitions"] == (8, "flag --set")
+    assert rows["kafka.group"] == ("of the flag", "flag --set")
+    assert rows["kafka.batch_events"] == (9, "environment")
+
+
+def test_an_empty_section_of_a_file_sets_nothing(tmp_path: Path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("kafka: {}\ngateway: {arms: {}}\n")
+
+    run = watchnext("--config", str(file), "config", "show", "--json", home=tmp_path)
+
+    rows = {row["setting"]: row["from"] for row in json.loads(run.stdout)["settings"]}
+    assert rows["kafka.partitions"] == "default"
+    assert rows["gateway.arms"] == f"file {file}"
+
+
 def test_config_show_names_a_variable_that_nothing_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WATCHNEXT_PROFLE", "tiny")
 
