@@ -37,12 +37,12 @@ def replay(
     settings, clock = load_settings(), SystemClock()
     earlier = None if again else recorded_shift(settings.home, name)
     if earlier is not None and earlier.covers(""):  # what was sent whole is not read again
-        _was_sent(as_json, name, earlier)
+        _was_sent(as_json, name, earlier, "")
         return
     note(f"reading {name}")
     dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
     if earlier is not None and earlier.covers(dataset.sample):
-        _was_sent(as_json, name, earlier)
+        _was_sent(as_json, name, earlier, dataset.sample)
         return
     sent, shift = send(settings, dataset, clock, limit=limit, speed=speed, quiet=as_json)
     derived = ", ".join(dataset.derived)
@@ -97,8 +97,8 @@ def send(
     return sent, record_finished(settings.home, dataset.name, shift, passed.count, clock, sample=dataset.sample)
 
 
-def _was_sent(as_json: bool, name: str, earlier: "Shift") -> None:
-    what = f"{name} ({earlier.sample})" if earlier.sample else name
+def _was_sent(as_json: bool, name: str, earlier: "Shift", sample: str) -> None:
+    what = name if earlier.covers("") else f"{name} ({sample})"
     _report(as_json, {"dataset": name, "sent": 0, **asdict(earlier)}, f"{what} was sent before; --again sends it twice")
 
 

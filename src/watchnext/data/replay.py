@@ -56,20 +56,28 @@ class Shift:
     events: int = 0  # messages of the last replay that reached the end, or of one that was cut off: go on after them
     finished_at_ms: int = 0  # 0: none did yet
     checksum: int = 0  # of those `events`, where a replay was cut off: another sample begins with others
-    sample: str = ""  # `Dataset.sample` of the replay that reached the end; empty: the whole data set
+    sample: str = ""  # `Dataset.sample` of the last replay that reached the end; empty: the whole data set
+    before: tuple[str, ...] = ()  # other samples that reached it earlier
 
     @property
     def ms(self) -> int:
         """The shift in milliseconds."""
         return self.days * DAY_MS
 
+    @property
+    def sent(self) -> set[str]:
+        """The samples that reached the end."""
+        return {*self.before, *([self.sample] if self.finished_at_ms else [])}
+
     def covers(self, sample: str) -> bool:
         """Whether a replay of `sample`, or of the whole data set, has reached the end."""
-        return bool(self.finished_at_ms) and self.sample in ("", sample)
+        return not self.sent.isdisjoint(("", sample))
 
     def of(self, sample: str) -> "Shift":
         """The same for a replay of `sample`: one of another sample that reached the end says nothing of it."""
-        return self if self.covers(sample) or not self.finished_at_ms else Shift(self.days, self.fixed_at_ms)
+        if self.covers(sample) or not self.finished_at_ms:
+            return self
+        return Shift(self.days, self.fixed_at_ms, before=tuple(sorted(self.sent)))
 
 
 def days_to_today(last_ms: int, now_ms: int) -> int:
@@ -99,8 +107,15 @@ def recorded_shift(home: Path, name: str) -> Shift | None:
 
 def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock, *, sample: str = "") -> Shift:
     """Note that a replay of `sample` was sent to its end and acknowledged; what was sent whole stays so."""
-    sent = shift.sample if shift.covers(sample) else sample
-    finished = replace(shift, events=events, finished_at_ms=clock.now_ms(), checksum=0, sample=sent)
+    whole = not sample or shift.covers("")
+    finished = replace(
+        shift,
+        events=events,
+        finished_at_ms=clock.now_ms(),
+        checksum=0,
+        sample="" if whole else sample,
+        before=() if whole else tuple(sorted(shift.sent - {sample})),
+    )
     _record(home, name, finished)
     return finished
 

@@ -169,6 +169,28 @@ def test_a_finished_sample_does_not_count_as_the_whole(tmp_path, broker):
     assert len(broker.got) == len(whole(whole_set))
 
 
+def test_each_finished_sample_is_remembered(tmp_path, broker):
+    """Only the last was: ten users, then fifteen, and the ten were sent once more."""
+    settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
+    others = Simulator(WorldConfig(users=15, videos=20), days=2)
+    broker.room = 10**6
+    fix_shift(tmp_path, SMALL_SET, clock)
+
+    for dataset in (SMALL_SET, others):
+        replay_once(settings, dataset)
+    broker.room = len(broker.got) + 50
+    with pytest.raises(ServerError):
+        replay_once(settings, Simulator(days=1))
+    broker.got.clear()
+    for dataset in (SMALL_SET, others):
+        replay_once(settings, dataset)
+    assert broker.got == []
+
+    broker.room = 10**6
+    replay_once(settings, Simulator())
+    assert recorded_shift(tmp_path, "simulator").sent == {""}
+
+
 def test_a_sample_that_is_sent_again_leaves_the_whole_on_record(tmp_path, broker):
     settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
     broker.room = 10**6
