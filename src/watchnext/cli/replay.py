@@ -36,11 +36,13 @@ def replay(
 
     settings, clock = load_settings(), SystemClock()
     earlier = None if again else recorded_shift(settings.home, name)
-    if earlier is not None and earlier.covers(""):  # what was sent whole is not read again
+    if earlier is not None and earlier.covers("") and path is None:  # what was sent whole is not read again
         _was_sent(as_json, name, earlier, "")
         return
     note(f"reading {name}")
     dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
+    if earlier is not None:
+        earlier.check_end(dataset)
     if earlier is not None and earlier.covers(dataset.sample):
         _was_sent(as_json, name, earlier, dataset.sample)
         return
@@ -64,6 +66,7 @@ def send(
 
     Raises:
         ServerError: the broker is down.
+        UsageError: other files of that name were replayed before.
     """
     from watchnext.data.replay import (
         Passed,

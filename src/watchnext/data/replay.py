@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -33,7 +34,7 @@ from watchnext.contracts.events import (
 )
 from watchnext.contracts.names import Topic
 from watchnext.data.records import Dataset, Record
-from watchnext.errors import DataError
+from watchnext.errors import DataError, UsageError
 
 _TIME_FIELD: Final[dict[type[Event], str]] = {
     WatchEvent: "started_at",
@@ -58,6 +59,7 @@ class Shift:
     checksum: int = 0  # of those `events`, where a replay was cut off: another sample begins with others
     sample: str = ""  # `Dataset.sample` of the last replay that reached the end; empty: the whole data set
     before: tuple[str, ...] = ()  # other samples that reached it earlier
+    last_ms: int = 0  # `Dataset.last_ms`, for which the days were counted; 0: an older release did
 
     @property
     def ms(self) -> int:
@@ -77,7 +79,20 @@ class Shift:
         """The same for a replay of `sample`: one of another sample that reached the end says nothing of it."""
         if self.covers(sample) or not self.finished_at_ms:
             return self
-        return Shift(self.days, self.fixed_at_ms, before=tuple(sorted(self.sent)))
+        return Shift(self.days, self.fixed_at_ms, before=tuple(sorted(self.sent)), last_ms=self.last_ms)
+
+    def check_end(self, dataset: Dataset) -> None:
+        """Return if `dataset` ends when the one ended for which the days were counted.
+
+        Raises:
+            UsageError: it has other files: its last events would lie in the future, or days ago.
+        """
+        if self.last_ms not in (0, dataset.last_ms):
+            came, wanted = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (dataset.last_ms, self.last_ms))
+            raise UsageError(
+                f"a {dataset.name} came that ends at {came:%Y-%m-%d %H:%M:%S} UTC, and the one that was replayed into "
+                f"this home ends at {wanted:%Y-%m-%d %H:%M:%S}: name its folder, or set WATCHNEXT_HOME to another one"
+            )
 
 
 def days_to_today(last_ms: int, now_ms: int) -> int:
@@ -86,12 +101,18 @@ def days_to_today(last_ms: int, now_ms: int) -> int:
 
 
 def fix_shift(home: Path, dataset: Dataset, clock: Clock) -> Shift:
-    """The recorded shift of `dataset`; made and recorded if this is its first replay."""
+    """The recorded shift of `dataset`; made and recorded if this is its first replay.
+
+    Raises:
+        UsageError: other files of that name were replayed before.
+    """
     found = recorded_shift(home, dataset.name)
     if found is not None:
+        found.check_end(dataset)
         return found
     now_ms = clock.now_ms()
-    shift = Shift(days=days_to_today(dataset.last_ms, now_ms), fixed_at_ms=now_ms)
+    days = days_to_today(dataset.last_ms, now_ms)
+    shift = Shift(days=days, fixed_at_ms=now_ms, last_ms=dataset.last_ms)
     _record(home, dataset.name, shift)
     return shift
 

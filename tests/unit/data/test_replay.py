@@ -1,12 +1,15 @@
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
-from watchnext.cli.replay import send
+from watchnext import data
+from watchnext.cli.replay import replay, send
 from watchnext.cli.steps import replay_once
 from watchnext.clock import DAY_MS, FixedClock
 from watchnext.contracts.events import CatalogEvent, ProfileEvent, SearchEvent, WatchEvent, encode
@@ -22,7 +25,7 @@ from watchnext.data.replay import (
 )
 from watchnext.data.simulator import END_MS, Simulator
 from watchnext.data.truth import WorldConfig
-from watchnext.errors import DataError, ServerError
+from watchnext.errors import DataError, ServerError, UsageError
 from watchnext.settings import load_settings
 from watchnext.stream import producer, topics
 
@@ -35,7 +38,7 @@ def test_the_first_replay_fixes_the_shift_for_good(tmp_path):
     first = fix_shift(tmp_path, Simulator(SMALL, days=2), FixedClock(NOW))
     later = fix_shift(tmp_path, Simulator(SMALL, days=5), FixedClock(NOW + 9 * DAY_MS))
 
-    assert first == later == Shift(days=40, fixed_at_ms=NOW)
+    assert first == later == Shift(days=40, fixed_at_ms=NOW, last_ms=END_MS - 1)
     assert json.loads((tmp_path / "replay.json").read_text())["simulator"]["days"] == 40
 
 
@@ -43,7 +46,7 @@ def test_a_finished_replay_is_remembered(tmp_path):
     shift = fix_shift(tmp_path, Simulator(SMALL, days=2), FixedClock(NOW))
     record_finished(tmp_path, "simulator", shift, 99, FixedClock(NOW + 1))
 
-    assert recorded_shift(tmp_path, "simulator") == Shift(40, NOW, events=99, finished_at_ms=NOW + 1)
+    assert recorded_shift(tmp_path, "simulator") == replace(shift, events=99, finished_at_ms=NOW + 1)
     assert recorded_shift(tmp_path, "movielens") is None
 
 
@@ -102,7 +105,7 @@ def test_a_replay_that_was_cut_off_goes_on_after_what_arrived(tmp_path, broker):
 
     assert broker.got == whole(dataset)
     assert count == len(broker.got) - 40
-    assert shift == Shift(40, NOW, events=len(broker.got), finished_at_ms=NOW, sample=dataset.sample)
+    assert shift == replace(noted, events=len(broker.got), finished_at_ms=NOW, checksum=0, sample=dataset.sample)
 
 
 def test_a_replay_that_is_cut_off_twice_goes_on_twice(tmp_path, broker):
@@ -167,6 +170,40 @@ def test_a_finished_sample_does_not_count_as_the_whole(tmp_path, broker):
     broker.room = 10**6
     replay_once(settings, whole_set)
     assert len(broker.got) == len(whole(whole_set))
+
+
+def test_other_files_of_a_name_are_refused(tmp_path, broker):
+    """The days were counted for the first: of a set that ends a week later, a week went to the dead letters."""
+    settings, clock = load_settings(home=tmp_path), FixedClock(NOW)
+    fix_shift(tmp_path, SMALL_SET, clock)
+    later = SimpleNamespace(name="simulator", sample="", last_ms=END_MS - 1 + 7 * DAY_MS)
+
+    with pytest.raises(
+        UsageError, match=r"ends at 2026-01-07 23:59:59 UTC, .* ends at 2025-12-31 23:59:59: name its folder"
+    ):
+        send(settings, later, clock, quiet=True)
+
+    assert broker.got == []
+
+
+def test_a_folder_that_is_named_is_read_though_the_data_set_was_sent(tmp_path, monkeypatch):
+    """Another folder's files were "sent before"."""
+    monkeypatch.setenv("WATCHNEXT_HOME", str(tmp_path))
+    shift = fix_shift(tmp_path, SMALL_SET, FixedClock(NOW))
+    record_finished(tmp_path, "simulator", shift, 99, FixedClock(NOW))
+    later = SimpleNamespace(name="simulator", sample="", last_ms=END_MS)
+    monkeypatch.setattr(data, "open_dataset", lambda *_, **__: later)
+
+    with pytest.raises(UsageError, match="name its folder"):
+        replay("simulator", path=tmp_path)
+
+
+def test_a_record_of_an_older_release_is_read(tmp_path):
+    (tmp_path / "replay.json").write_text(
+        '{"simulator": {"days": 40, "fixed_at_ms": 5, "events": 9, "finished_at_ms": 7, "checksum": 0, "sample": "a"}}'
+    )
+
+    assert fix_shift(tmp_path, SMALL_SET, FixedClock(NOW)).sent == {"a"}
 
 
 def test_each_finished_sample_is_remembered(tmp_path, broker):
