@@ -157,3 +157,12 @@ def arguments_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
         return []
+
+
+def test_a_mark_that_is_no_utf8_is_read_too(tmp_path: Path):
+    """One process of anybody's with such a mark, and `watchnext down` ended in a traceback."""
+    mark = os.fsdecode(os.fsencode(tmp_path) + b"/h\xff/run/x.pid")
+    with subprocess.Popen(["sleep", "1000"], env={**os.environ, SERVER_MARK: mark}) as alien:
+        wait_for(lambda: mark in processes.marked_values(SERVER_MARK))
+        assert processes.marked_pids(SERVER_MARK, mark) == [alien.pid]
+        alien.kill()

@@ -75,7 +75,7 @@ def read(pid_file: Path) -> Process | None:
 
 def marked_pids(mark: str, value: str) -> list[int]:
     """Live processes whose environment has `mark` set to `value`."""
-    entry = f"{mark}={value}".encode()
+    entry = os.fsencode(f"{mark}={value}")
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -94,7 +94,7 @@ def marked_values(mark: str) -> set[str]:
         if folder.name.isdigit():
             with suppress(OSError):
                 environment = (folder / "environ").read_bytes().split(b"\0")
-                values |= {entry[len(prefix) :].decode() for entry in environment if entry.startswith(prefix)}
+                values |= {os.fsdecode(entry[len(prefix) :]) for entry in environment if entry.startswith(prefix)}
     return values
 
 
