@@ -18,6 +18,7 @@ from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
 from watchnext.settings import Settings, without_passwords
 
+LAST_PORT = 65_535
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -96,6 +97,11 @@ def _module(name: str) -> tuple[str, ...]:
 def _worker(settings: Settings, number: int) -> Server:
     name = f"worker-{number}"
     port = settings.ops.port_of_worker(name)
+    if port > LAST_PORT:
+        raise ConfigError(
+            f"setting ops.worker_port = {settings.ops.worker_port}: {name} would listen on {port}, the last port is "
+            f"{LAST_PORT}: lower it, or local.workers (set WATCHNEXT_OPS__WORKER_PORT or the YAML key)"
+        )
     return Server(
         name=name,
         what="materializer: events to features",

@@ -50,6 +50,14 @@ def test_no_two_servers_share_a_port():
     assert len(set(ports)) == len(ports)
 
 
+def test_a_worker_beyond_the_last_port_is_told():
+    """`up` and `doctor` ended in an OverflowError of `bind`."""
+    assert local_servers(load_settings(ops={"worker_port": 65_534}), ["worker-2"])[0].ports[0].number == 65_535
+
+    with pytest.raises(ConfigError, match=r"ops\.worker_port = 65535: worker-2 would listen on 65536, the last port"):
+        local_servers(load_settings(ops={"worker_port": 65_535}))
+
+
 def test_a_ninth_worker_on_the_followers_port_is_told_before_anything_starts():
     with pytest.raises(ConfigError, match=r"port 18099 is that of worker-9 \(ops\.worker_port\) and of follower"):
         check_distinct(local_servers(load_settings(local={"workers": 9})))
