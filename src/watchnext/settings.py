@@ -347,11 +347,13 @@ def without_passwords(address: str) -> str:
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")
     try:
+        if not path.is_file():
+            raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which is no file")
         tree = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; wanted a mapping, such as `kafka: {{partitions: 8}}`")

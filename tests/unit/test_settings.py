@@ -15,6 +15,7 @@ from watchnext.settings import load_settings, without_passwords
         ("zzz: 1", "there is no setting zzz; `watchnext config show` lists all"),
         ("[kafka]", "holds a list; wanted a mapping"),
         ("kafka: [", "cannot be read as YAML"),
+        ("kafka: " + "[" * 5_000, "cannot be read as YAML: maximum recursion depth exceeded"),
         ("1: {partitions: 8}", "1 came as a key; wanted a section or setting"),
         ("kafka.partitions: 8", "kafka.partitions came as one key; in YAML a setting stands in its section"),
     ],
@@ -30,6 +31,14 @@ def test_a_file_with_an_unknown_key_is_refused(
         load_settings()
 
     assert message in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server ended in a traceback, and a verb asked whether `home` can be written."""
+    monkeypatch.setenv("WATCHNEXT_CONFIG", "/proc/self/mem")  # whoever reads it, and be it root
+
+    with pytest.raises(ConfigError, match=r"names /proc/self/mem, which cannot be read: Input/output error"):
+        load_settings()
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
