@@ -6,7 +6,7 @@ environment.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -278,6 +278,7 @@ def load_settings(**flags: Any) -> Settings:
     if path:
         _check_file(Path(path))
     check_variables(Settings, os.environ)
+    _check_text(os.environ)
     try:
         settings = Settings(**flags)
     except SettingsError as error:  # it names the section, and never the value, which may be a secret
@@ -344,6 +345,19 @@ def without_passwords(address: str) -> str:
     told = re.sub(r"(://.*[?&]password=)[^&]*", r"\1***", told)
     # SQLAlchemy lets a password have a slash; digits alone before one are a port, and what follows a path.
     return re.sub(r"(://[^/@:]*:)(?:[^/]*@|(?!\d+/)[^@]*@)", r"\1***@", told)
+
+
+def _check_text(variables: Mapping[str, str]) -> None:
+    """Other bytes of a shell would end as a traceback where a setting is written, hashed or sent."""
+    for name, value in variables.items():
+        if name.upper().startswith(PREFIX):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ConfigError(
+                    f"environment variable {name} holds bytes that are no UTF-8 text, from character {error.start} on: "
+                    "set it to UTF-8"
+                ) from None
 
 
 def _check_file(path: Path) -> None:

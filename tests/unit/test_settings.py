@@ -48,6 +48,17 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert load_settings().kafka.partitions == 4
 
 
+@pytest.mark.parametrize("variable", ["WATCHNEXT_HOME", "WATCHNEXT_KAFKA__GROUP", "watchnext_kafka__sasl_password"])
+def test_bytes_that_are_no_text_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """`watchnext status` ended in a UnicodeEncodeError."""
+    monkeypatch.setenv(variable, "/tmp/h\udce9")
+
+    with pytest.raises(ConfigError, match=rf"^environment variable {variable} holds .* from character 6 on") as raised:
+        load_settings()
+
+    str(raised.value).encode()
+
+
 def test_a_nested_variable_of_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHNEXT_KAFAK__PARTITIONS", "8")
 
