@@ -7,9 +7,12 @@ crash between link and unlink it is a second name of the published part.
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from watchnext.errors import StoreError
@@ -34,6 +37,22 @@ def create_part(path: Path, table: Any, *, wanted: str) -> None:
         raise StoreError(
             f"{path} cannot be written ({error}); wanted to {wanted}: has its volume room, and is it mounted for us to "
             "write?"
+        ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """For what reads the part or the folder of parts `path`.
+
+    Raises:
+        StoreError: it cannot be read, or is damaged.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        told = " ".join(str(error).split())
+        raise StoreError(
+            f"{path} cannot be read ({told}): is its volume mounted? A damaged part is put back from a backup"
         ) from error
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_VIEW, FeatureRow
 from watchnext.errors import ConfigError, StoreError
-from watchnext.parts import create_part, write_aside
+from watchnext.parts import create_part, reading, write_aside
 from watchnext.store.schema import EVENT_TIMESTAMP
 
 _NAME: Final = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<offset>\d{20})\.parquet")
@@ -102,12 +102,13 @@ class OfflineLog:
         """The rows of one part in their order, as they were written; None where there is no such part.
 
         Raises:
-            StoreError: the part ends at another offset: it was folded from another batch.
+            StoreError: the part cannot be read, or ends at another offset: it was folded from another batch.
         """
         path = self._path(topic, partition, first_offset)
         if not path.exists():
             return None
-        table = pq.ParquetFile(path).read()
+        with reading(path):
+            table = pq.ParquetFile(path).read()
         if (last := int(table.schema.metadata[_LAST_OFFSET])) != last_offset:
             raise StoreError(
                 f"{path} ends at offset {last}; wanted {last_offset}, where the archive's part ends: one of the two "
@@ -116,13 +117,19 @@ class OfflineLog:
         return self._rows(table)
 
     def last_row(self, topic: Topic, partition: int, before: int) -> FeatureRow | None:
-        """The last row folded from a partition's offsets below `before`, a part's first; None where there is none."""
+        """The last row folded from a partition's offsets below `before`, a part's first; None where there is none.
+
+        Raises:
+            StoreError: a part cannot be read.
+        """
         paths = self.folder.glob(f"{topic.value}-{partition}-*.parquet")
         end = self._path(topic, partition, before)
         for path in sorted((path for path in paths if path < end), reverse=True):
-            part = pq.ParquetFile(path)
-            if part.metadata.num_rows:
-                return self._rows(part.read().slice(part.metadata.num_rows - 1))[0]
+            with reading(path):
+                part = pq.ParquetFile(path)
+                rows = part.read() if part.metadata.num_rows else None
+            if rows is not None:
+                return self._rows(rows.slice(len(rows) - 1))[0]
         return None
 
     def parts(self) -> list[Part]:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from watchnext.contracts.events import EVENT_OF_TOPIC, Event
 from watchnext.contracts.names import Topic
 from watchnext.errors import ConfigError
-from watchnext.parts import create_part
+from watchnext.parts import create_part, reading
 
 LOG_PARTITION: Final = "log_partition"
 LOG_OFFSET: Final = "log_offset"
@@ -64,11 +64,16 @@ class EventArchive:
         create_part(path, table, wanted=f"begin a batch at offset {batch.first_offset}")
 
     def read(self, topic: Topic, partition: int, first_offset: int) -> Batch | None:
-        """The batch whose part begins at `first_offset`; None where there is none."""
+        """The batch whose part begins at `first_offset`; None where there is none.
+
+        Raises:
+            StoreError: its part cannot be read.
+        """
         path = self._path(topic, partition, first_offset)
         if not path.exists():
             return None
-        table = pq.ParquetFile(path).read()
+        with reading(path):
+            table = pq.ParquetFile(path).read()
         next_offset = int(table.schema.metadata[_NEXT_OFFSET])
         return Batch(topic, partition, first_offset, next_offset, events_of(table, topic))
 
@@ -87,6 +92,9 @@ def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: A
         topic: a topic that the stream consumes.
         until: epoch ms; events that became available later are left out.
         schema: of fewer columns, or of fewer fields in one, than `archive_schema` has, with those of the log.
+
+    Raises:
+        StoreError: a part cannot be read.
     """
     schema = schema or archive_schema(topic)
     folder = Path(path) / topic.value
@@ -94,7 +102,8 @@ def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: A
     if not files:
         return schema.empty_table()
     rows = None if until is None else pc.field(LOG_AT_MS) <= until
-    table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=rows)
+    with reading(folder):
+        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=rows)
     return table.sort_by([(LOG_PARTITION, "ascending"), (LOG_OFFSET, "ascending")])
 
 
