@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import SecretStr
@@ -10,12 +10,28 @@ from pydantic import SecretStr
 from watchnext.setting_keys import PREFIX
 from watchnext.settings import Settings
 
+_PLACES: Final = (  # settings that may be a folder or file of this machine
+    ("kafka", "ssl_cafile"),
+    ("features", "registry"),
+    ("features", "archive"),
+    ("features", "offline"),
+    ("generations", "url"),
+    ("torchserve", "model_store"),
+)
+
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """The environment of servers: ours without `WATCHNEXT_*`, and the merged settings as their YAML file."""
+    """The environment of servers: ours without `WATCHNEXT_*`, and the merged settings as their YAML file.
+
+    Each server runs in a folder of its own, so relative paths are made those of this process.
+    """
     file = settings.home.absolute() / "run" / "settings.yaml"
     tree = plain(settings.model_dump())
     tree |= {"home": str(settings.home.absolute()), "shared": str(settings.shared.absolute())}
+    for section, name in _PLACES:
+        place = tree[section][name]
+        if place and "://" not in place:
+            tree[section][name] = str(Path(place).absolute())
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:

@@ -25,6 +25,27 @@ def test_servers_read_what_their_starter_had(tmp_path: Path, monkeypatch: pytest
     assert read.home == tmp_path
 
 
+def test_relative_paths_are_the_starters_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each worker wrote an archive of its own, below the folder that it runs in."""
+    monkeypatch.chdir(tmp_path)
+    given = load_settings(
+        home=tmp_path / "home",
+        features={"archive": "events", "offline": "spark://rows", "registry": "../registry.db"},
+        generations={"url": "generations"},
+        torchserve={"model_store": "/models"},
+    )
+
+    monkeypatch.setenv("WATCHNEXT_CONFIG", server_environment(given)["WATCHNEXT_CONFIG"])
+    read = load_settings()
+
+    assert read.archive_path == str(tmp_path / "events")
+    assert read.offline_path == "spark://rows"
+    assert Path(read.registry_path).resolve() == tmp_path.parent / "registry.db"
+    assert read.generations_url == str(tmp_path / "generations")
+    assert read.model_store_path == "/models"
+    assert read.kafka.ssl_cafile == ""
+
+
 def test_secrets_are_for_the_owner_only(tmp_path: Path):
     environment = server_environment(load_settings(home=tmp_path))
 
