@@ -37,7 +37,7 @@ def server_environment(settings: Settings) -> dict[str, str]:
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
         yaml.safe_dump(tree, stream, sort_keys=False)
     fresh.replace(file)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     return {**inherited, "WATCHNEXT_CONFIG": str(file), "PYTHONUNBUFFERED": "1"}
 
 

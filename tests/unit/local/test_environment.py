@@ -46,6 +46,13 @@ def test_relative_paths_are_the_starters_own(tmp_path: Path, monkeypatch: pytest
     assert read.kafka.ssl_cafile == ""
 
 
+def test_a_variable_in_lower_case_does_not_reach_servers_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It went before the file, and so before the flag of the starter."""
+    monkeypatch.setenv("watchnext_kafka__partitions", "9")
+
+    assert "watchnext_kafka__partitions" not in server_environment(load_settings(home=tmp_path))
+
+
 def test_secrets_are_for_the_owner_only(tmp_path: Path):
     environment = server_environment(load_settings(home=tmp_path))
 
