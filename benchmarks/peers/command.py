@@ -1,6 +1,7 @@
 """The peers' programs: each of the asked peers competes, on the split files that are named."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,10 @@ class Peer:
 
 
 def run(peers: Mapping[str, Peer], description: str | None, depends_on: Sequence[str] = ()) -> None:
-    """The command line; a peer whose splits, grid, packages and `depends_on` are its record's is not run again."""
+    """The command line; a peer whose splits, grid, packages and `depends_on` are its record's is not run again.
+
+    The last line of standard output is the asked peers' names, JSON: nobody without their libraries can read `peers`.
+    """
     options = argparse.ArgumentParser(description=description)
     for folder in ("valid", "test", "out"):
         options.add_argument(f"--{folder}", type=Path, required=True)
@@ -42,3 +46,4 @@ def run(peers: Mapping[str, Peer], description: str | None, depends_on: Sequence
             packages=peer.packages,
             depends_on=depends_on,
         )
+    print(json.dumps(asked.peers))

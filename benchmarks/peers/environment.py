@@ -8,6 +8,7 @@ After a change of `requirements.in`, from the root of the repository:
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -23,8 +24,8 @@ ROOT: Final = Path(__file__).parents[2]
 LOCK: Final = Path(__file__).parent / "requirements.lock"
 
 
-def run_peers(module: str, arguments: Sequence[str | Path], home: Path) -> None:
-    """Run `python -m module` in the peers' environment, on one thread.
+def run_peers(module: str, arguments: Sequence[str | Path], home: Path) -> list[str]:
+    """Run `python -m module` in the peers' environment, on one thread; the names of the peers that answered.
 
     Raises:
         PrerequisiteError: the environment cannot be made, or the program failed; its last lines are in the message.
@@ -37,7 +38,9 @@ def run_peers(module: str, arguments: Sequence[str | Path], home: Path) -> None:
         "OPENBLAS_NUM_THREADS": "1",
         "TQDM_DISABLE": "1",
     }
-    _run([str(python), "-W", "ignore", "-m", module, *map(str, arguments)], variables)
+    said = _run([str(python), "-W", "ignore", "-m", module, *map(str, arguments)], variables)
+    names: list[str] = json.loads(said.splitlines()[-1])  # the peers' libraries may have printed before it
+    return names
 
 
 def make_environment(home: Path) -> Path:
@@ -61,8 +64,9 @@ def _uv() -> str:
     raise PrerequisiteError("uv makes the peers' environment and is not here: run `make setup`, or install uv")
 
 
-def _run(command: list[str], variables: Mapping[str, str]) -> None:
+def _run(command: list[str], variables: Mapping[str, str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(variables))
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         raise PrerequisiteError(f"the peers' program failed (exit {done.returncode}): {' '.join(command)}\n{said}")
+    return done.stdout

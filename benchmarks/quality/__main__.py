@@ -16,7 +16,7 @@ from benchmarks.peers.environment import ROOT, run_peers
 from benchmarks.quality import contender
 from benchmarks.quality.contender import Contender
 from benchmarks.quality.figures import Line, lines_of, read_lists
-from benchmarks.quality.page import Section, write_page
+from benchmarks.quality.page import Section, records_of, write_page
 from benchmarks.quality.ranking_part import ranking_section
 from benchmarks.quality.report import Report
 from benchmarks.quality.split_files import DESCRIPTION, read_split
@@ -114,14 +114,15 @@ def retrieval_section(name: str, folder: Path, bench: Path, home: Path) -> Secti
         note(f"{name}: {one.name}")
         one.run(valid, test, lists)
     note(f"{name}: the peers")
-    run_peers(PEERS, ["--valid", valid, "--test", test, "--out", lists], home)
-    lines = lines_of(read_split(test), read_lists(lists), SUBJECT, data.measure)
+    peers = run_peers(PEERS, ["--valid", valid, "--test", test, "--out", lists], home)
+    names = [*(one.name for one in data.contenders), *peers]
+    lines = lines_of(read_split(test), read_lists(lists, names), SUBJECT, data.measure)
     return Report(
         title=data.title,
         split=json.loads((test / DESCRIPTION).read_text()),
         measure=data.measure,
         lines=lines,
-        records={line.name: json.loads((lists / f"{line.name}.json").read_text()) for line in lines},
+        records=records_of(lists, names),
         verdicts=verdicts_of(data, lines),
     ).section()
 

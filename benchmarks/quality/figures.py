@@ -1,6 +1,6 @@
 """What the ranked lists of all contenders say beside each other: figures over seeds, differences to the subject."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,10 +81,12 @@ def values_of(split: Split, ranked: NDArray[np.int32]) -> dict[str, NDArray[np.f
     }
 
 
-def read_lists(folder: Path) -> dict[str, list[NDArray[np.int32]]]:
-    """All `<contender>-seed<n>.npz` of `folder`, by contender."""
+def read_lists(folder: Path, names: Iterable[str]) -> dict[str, list[NDArray[np.int32]]]:
+    """The `<contender>-seed<n>.npz` of the named contenders in `folder`; it may hold those of former ones too."""
     found: dict[str, list[NDArray[np.int32]]] = {}
-    for path in sorted(folder.glob("*-seed*.npz")):
-        with np.load(path) as arrays:
-            found.setdefault(path.stem.rpartition("-seed")[0], []).append(arrays["ranked"])
+    for name in names:
+        found[name] = []
+        for path in sorted(folder.glob(f"{name}-seed*.npz")):
+            with np.load(path) as arrays:
+                found[name].append(arrays["ranked"])
     return found

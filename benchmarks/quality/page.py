@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ def write_page(path: Path, title: str, command: str, sections: Sequence[Section]
     path.with_suffix(".html").write_text(page)
 
 
-def records_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The records of all contenders in `folder`, by name."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+def records_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The records of the named contenders in `folder`."""
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in names}
 
 
 def _bar(verdict: Verdict) -> list[str]:

@@ -3,7 +3,7 @@
 A contender has every figure that its scores can have: an order has no calibration. The ranker has a line for each head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,16 +95,19 @@ def difference_of(figure: str, asked: Impressions, first: Scores, second: Scores
     return paired_difference(means[0], means[1])
 
 
-def read_scores(folder: Path) -> dict[str, Scores]:
-    """All `<contender>-seed<n>.npz` of `folder`, by contender; the ranker's by head."""
+def read_scores(folder: Path, names: Iterable[str]) -> dict[str, Scores]:
+    """The `<contender>-seed<n>.npz` of the named contenders in `folder`, the ranker's by head.
+
+    The folder may hold those of former contenders too.
+    """
     found: dict[str, list[NDArray[np.floating]]] = {}
-    for path in sorted(folder.glob("*-seed*.npz")):
-        with np.load(path) as arrays:
-            scores = arrays["scores"]
-        name = path.stem.rpartition("-seed")[0]
-        named = zip((LONG_VIEW, WATCH_TIME), scores, strict=True) if scores.ndim == 2 else [(name, scores)]
-        for contender, one in named:
-            found.setdefault(contender, []).append(one.astype(np.float64))
+    for name in names:
+        for path in sorted(folder.glob(f"{name}-seed*.npz")):
+            with np.load(path) as arrays:
+                scores = arrays["scores"]
+            named = zip((LONG_VIEW, WATCH_TIME), scores, strict=True) if scores.ndim == 2 else [(name, scores)]
+            for contender, one in named:
+                found.setdefault(contender, []).append(one.astype(np.float64))
     return {name: np.stack(of_seeds) for name, of_seeds in found.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.peers.environment import run_peers
 from benchmarks.quality.impressions import Impressions
 from benchmarks.quality.page import Section, records_of
-from benchmarks.quality.ranking import run_rankers
+from benchmarks.quality.ranking import RANKER, UNWEIGHTED, run_rankers
 from benchmarks.quality.ranking_figures import lines_of, read_scores
 from benchmarks.quality.ranking_report import RankingReport
 from benchmarks.quality.ranking_split import ranking_split
@@ -35,14 +35,15 @@ def ranking_section(folder: Path, bench: Path, home: Path) -> Section:
     note("ranking: our rankers")
     run_rankers(valid, test, scores)
     note("ranking: the peers")
-    run_peers(PEERS, ["--valid", valid, "--test", test, "--out", scores], home)
+    peers = run_peers(PEERS, ["--valid", valid, "--test", test, "--out", scores], home)
     note("ranking: figures and their intervals")
-    asked, found = Impressions.of(split).asked, read_scores(scores)
+    names = [RANKER, UNWEIGHTED, *peers]
+    asked, found = Impressions.of(split).asked, read_scores(scores, names)
     return RankingReport(
         title=TITLE,
         split=json.loads((test / DESCRIPTION).read_text()),
         asked=asked,
         scores=found,
         lines=lines_of(asked, found),
-        records=records_of(scores),
+        records=records_of(scores, names),
     ).section()

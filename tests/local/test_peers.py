@@ -85,7 +85,7 @@ def test_ease_answers_from_the_last_watches_where_a_video_is_in_none_of_them(tmp
     queries = [{"user": 20, "history": [*range(1, 22)], "seen": [23, *range(1, 22)], "targets": [22]}]
     folder = small_split(tmp_path, videos=23, watches=watches, queries=queries)
     arguments = ["--valid", folder, "--test", folder, "--out", tmp_path, "--peers", "ease"]
-    run_peers("benchmarks.peers.retrieval", arguments, home)
+    assert run_peers("benchmarks.peers.retrieval", arguments, home) == ["ease"]
 
     assert np.load(tmp_path / "ease-seed1.npz")["ranked"][0, :2].tolist() == [22, 0]
 

@@ -96,7 +96,7 @@ def test_our_rankers_score_each_held_out_impression_with_a_line_a_head(
     monkeypatch.setattr(ranking, "SEEDS", (1, 2))
     ranking.run_rankers(bench / "valid", bench / "test", tmp_path)
 
-    found = read_scores(tmp_path)
+    found = read_scores(tmp_path, [ranking.RANKER, ranking.UNWEIGHTED])
     asked = (AFTER - 1) * USERS
     assert {name: scores.shape for name, scores in found.items()} == {
         LONG_VIEW: (2, asked),

@@ -36,6 +36,6 @@ def test_no_seed_of_other_parameters_is_left_for_the_report(splits: dict[str, Pa
     compete("mine-too", answers, [{"a": 7}], (1,), task=TASK, **splits)
     compete("mine", answers, [{"a": 8}], (1,), task=TASK, **splits)
 
-    found = read_lists(splits["out"])
+    found = read_lists(splits["out"], ["mine", "mine-too"])
     assert [one.tolist() for one in found["mine"]] == [[8, 1]]
     assert [one.tolist() for one in found["mine-too"]] == [[7, 1]]

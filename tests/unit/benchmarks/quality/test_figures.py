@@ -1,5 +1,6 @@
 """Figures of ranked lists, by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from benchmarks.quality.__main__ import DATA, main, run, verdicts_of
 from benchmarks.quality.figures import lines_of, read_lists
-from benchmarks.quality.page import write_page
+from benchmarks.quality.page import records_of, write_page
 from benchmarks.quality.report import Report
 from benchmarks.quality.split_files import SCHEMAS, Split
 from watchnext.errors import UsageError
@@ -67,13 +68,16 @@ def test_the_bars_are_those_of_the_data_and_the_best_peer() -> None:
     assert (over.name, over.value) == ("towers over the best peer, peer", pytest.approx(0.625))
 
 
-def test_lists_are_read_by_contender(tmp_path: Path) -> None:
-    for name, of_seeds in BOTH.items():
+def test_lists_are_read_of_the_contenders_there_are(tmp_path: Path) -> None:
+    """What a contender that has left the code had answered stood in the report for good."""
+    for name, of_seeds in {**BOTH, "left": BOTH["peer"]}.items():
         for seed, ranked in enumerate(of_seeds):
             np.savez(tmp_path / f"{name}-x-seed{seed}.npz", ranked=ranked)
+        (tmp_path / f"{name}-x.json").write_text(json.dumps({"peer": name}))
 
-    found = read_lists(tmp_path)
+    found = read_lists(tmp_path, ["towers-x", "peer-x"])
 
+    assert records_of(tmp_path, ["towers-x", "peer-x"]) == {"towers-x": {"peer": "towers"}, "peer-x": {"peer": "peer"}}
     assert {name: len(of_seeds) for name, of_seeds in found.items()} == {"towers-x": 2, "peer-x": 1}
     assert found["peer-x"][0].tolist() == BOTH["peer"][0].tolist()
 

@@ -91,8 +91,10 @@ def test_scores_are_read_by_contender_and_the_ranker_by_head(tmp_path: Path) -> 
     for seed in (1, 2):
         np.savez(tmp_path / f"ranker-seed{seed}.npz", scores=np.array([[1.0, 2.0], [3.0, 4.0]]) * seed)
     np.savez(tmp_path / "lightgbm-watch-time-seed1.npz", scores=np.array([5.0, 6.0]))
+    np.savez(tmp_path / "left-the-code-seed1.npz", scores=np.array([7.0, 8.0]))
 
-    assert {name: scores.tolist() for name, scores in read_scores(tmp_path).items()} == {
+    found = read_scores(tmp_path, ["ranker", "lightgbm-watch-time"])
+    assert {name: scores.tolist() for name, scores in found.items()} == {
         "lightgbm-watch-time": [[5, 6]],
         LONG_VIEW: [[1, 2], [2, 4]],
         WATCH_TIME: [[3, 4], [6, 8]],
