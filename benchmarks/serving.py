@@ -5,11 +5,12 @@ Wanted: `watchnext up` with a live generation of at least 500 videos and users w
 
 import argparse
 import sys
+from typing import Any
 
 import httpx
-import redis
 import torch
 from feast.infra.online_stores.helpers import _redis_key
+from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -29,9 +30,9 @@ from watchnext.store.apply import open_store
 from watchnext.store.config import repo_config
 
 
-def redis_of(settings: Settings) -> redis.Redis:
-    host, port = settings.features.online.split(",")[0].split(":")
-    return redis.Redis(host, int(port))
+def redis_of(settings: Settings) -> Any:
+    """Feast's own client: password, TLS and a cluster's nodes as the product has them."""
+    return RedisOnlineStore()._get_client(repo_config(settings).online_store)
 
 
 def feature_assembly(bench: Bench, rounds: int) -> Verdict:
