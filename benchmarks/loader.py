@@ -73,7 +73,7 @@ def _verdict(name: str, batches: Batches, model: torch.nn.Module, loss_of: Loss,
         for batch in epoch:
             loss, _ = loss_of(as_tensors(batch))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         return time.process_time() - began
 

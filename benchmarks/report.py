@@ -2,14 +2,14 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from benchmarks.rounds import Verdict
 from watchnext.cli.output import next_step, print_json, print_table, say
 
 
-def report(verdicts: Sequence[Verdict], notes: dict[str, object], *, as_json: bool) -> int:
+def report(verdicts: Sequence[Verdict], notes: Mapping[str, object], *, as_json: bool) -> int:
     """Print everything; 0 where every bar was met."""
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": round(os.getloadavg()[0], 2)}
     if as_json:

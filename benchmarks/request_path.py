@@ -77,9 +77,9 @@ def users_with_histories(settings: Settings, wanted: int = 200) -> list[str]:
     """Users of the offline log with at least five watches."""
     log = f"{settings.offline_path}/{View.USER_WATCHES.value}/*.parquet"
     try:
-        found = duckdb.sql(
+        found = duckdb.execute(
             "SELECT user_id FROM read_parquet($log) GROUP BY user_id HAVING max(watches) >= 5 ORDER BY hash(user_id)",
-            params={"log": log},
+            {"log": log},
         ).fetchall()
     except duckdb.Error as error:
         raise WatchnextError(f"the offline log cannot be read ({error}): run `watchnext demo` first") from error

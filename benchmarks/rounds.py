@@ -5,7 +5,7 @@ Every round runs each contender once, in an order that turns by one each round; 
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Measured:
         return not low <= self.control <= high
 
 
-def interleave(contenders: dict[str, Callable[[], float]], *, rounds: int, title: str) -> Measured:
+def interleave(contenders: Mapping[str, Callable[[], float]], *, rounds: int, title: str) -> Measured:
     """Run all contenders in turn, `rounds` times; the first is the subject. One warm-up round is not counted.
 
     A terminal sees `title` with the number of the round.

@@ -127,7 +127,7 @@ def plain_loop(world: World) -> Callable[[], None]:
         for batch in (batch for epoch in epochs for batch in epoch):
             optimiser.zero_grad()
             loss, _ = tower_loss(tower, batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
 
     return run

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pandas as pd
@@ -30,7 +31,7 @@ from watchnext.clock import SystemClock
 from watchnext.contracts.api import RecommendRequest
 from watchnext.contracts.events import Event, decode
 from watchnext.contracts.names import Topic, View
-from watchnext.contracts.rows import FeatureRow
+from watchnext.contracts.rows import FeatureRow, UserRow
 from watchnext.data.simulator import Simulator
 from watchnext.data.truth import WorldConfig
 from watchnext.errors import WatchnextError
@@ -88,7 +89,7 @@ class Bench:
         began = time.perf_counter()
         for position, event in itertools.islice(events, ALONE):
             mine = msgspec.structs.replace(event, user_id=f"alone-{event.key}", event_id=f"alone-{next(numbers)}")
-            before = self.rows.read_rows(View.USER_WATCHES, [mine.key]).get(mine.key)
+            before = cast("UserRow | None", self.rows.read_row(View.USER_WATCHES, mine.key))
             row = fold_event(before, mine, Position(position.partition, next(numbers)), {}, late)
             if row is not None:
                 self.feast.write_to_online_store(View.USER_WATCHES.value, frame_of(row))

@@ -18,7 +18,9 @@ def ablation(shape: Shape) -> BaseComponent:
     """Snapshot → examples, with and without the cap → every row with every seed → card."""
 
     @dsl.pipeline(name="watchnext-ablation", description="What each choice is worth: trains without it, and compares.")
-    def pipeline(rows: str = "", seeds: int = SEEDS, profile: str = "", training: str = "{}", image: str = IMAGE):
+    def pipeline(
+        rows: str = "", seeds: int = SEEDS, profile: str = "", training: str = "{}", image: str = IMAGE
+    ) -> None:
         frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
         id_, settings, files = (frozen.outputs[name] for name in ("snapshot_id", "settings", "frozen"))
         planned = parts.plan(snapshot_id=id_, settings=settings, rows=rows, seeds=seeds)

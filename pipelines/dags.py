@@ -16,7 +16,7 @@ def train(shape: Shape) -> BaseComponent:
     """Snapshot → examples → towers, ranker → evaluate → build, load, publish; or refuse, where a gate says no."""
 
     @dsl.pipeline(name="watchnext-train", description="Train on a frozen snapshot, and publish what passes the gates.")
-    def pipeline(profile: str = "", training: str = "{}", image: str = IMAGE):
+    def pipeline(profile: str = "", training: str = "{}", image: str = IMAGE) -> None:
         frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
         key = {name: frozen.outputs[name] for name in ("snapshot_id", "settings")}
         encoded = shape.task(data.examples(**key, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
@@ -56,7 +56,7 @@ def refresh_index(shape: Shape) -> BaseComponent:
     """New and changed videos and counters as the live generation's next overlay."""
 
     @dsl.pipeline(name="watchnext-refresh-index", description="Refresh videos and counters without training.")
-    def pipeline(image: str = IMAGE):
+    def pipeline(image: str = IMAGE) -> None:
         shape.task(generation.refresh(), image).set_caching_options(False)
 
     return pipeline

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,11 @@ def compete(
         )
         record.write()
     for seed in unanswered:
-        answer, record.seconds[seed] = answer_like(best_of(record.trials), partial(answers, asked, seed=seed))
-        arrays = {task.array: answer}
+
+        def of_seed(parameters: Parameters, seed: int = seed) -> Iterator[Answer]:
+            return answers(asked, parameters, seed)
+
+        answer, record.seconds[seed] = answer_like(best_of(record.trials), of_seed)
+        arrays: dict[str, Any] = {task.array: answer}
         np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
         record.write()

@@ -6,7 +6,7 @@ order) and `<peer>.json` (`benchmarks.peers.choice.Record`).
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import lightgbm
 import numpy as np
@@ -75,8 +75,8 @@ def categories(data: Impressions) -> list[int]:
     return list(range(first, first + data.context.shape[1]))
 
 
-_LOGISTIC: Final = {"scaler": list(SCALERS), "C": [0.0001, 0.001, 0.01, 0.1, 1.0]}
-_TREES: Final = {
+_LOGISTIC: Final[dict[str, list[Any]]] = {"scaler": list(SCALERS), "C": [0.0001, 0.001, 0.01, 0.1, 1.0]}
+_TREES: Final[dict[str, list[Any]]] = {
     "trees": [1_000],
     "every": [25],
     "learning_rate": [0.03],

@@ -106,7 +106,8 @@ def _with_a_known_video(model: SASRecModel, dataset: Dataset) -> Rows:
     rows = dataset.interactions.df
     learnt = dataset.item_id_map.convert_to_internal(model.data_preparator.get_known_item_ids())
     users = rows.loc[rows[Columns.Item].isin(learnt), Columns.User].unique()
-    return dataset.user_id_map.convert_to_external(users)
+    known: Rows = dataset.user_id_map.convert_to_external(users)
+    return known
 
 
 def _of_last(dataset: Dataset, last: int) -> Dataset:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.peers.choice import SEEDS, Parameters, grid
 from benchmarks.peers.contest import compete, retrieval_task
@@ -76,7 +76,7 @@ def item_cosine(split: Split, parameters: Parameters, seed: int) -> Rows:
     return ours.ranked(data, split, lambda part: fitted.scores(bags[part]))
 
 
-_KUAIRAND_GRID: Final = {
+_KUAIRAND_GRID: Final[dict[str, list[Any]]] = {
     "embedding_dim": [64, 128],
     "tower": [[256]],
     "tower_learning_rate": [0.001],
@@ -89,7 +89,7 @@ KUAIRAND: Final = (
     Contender("towers", towers, grid(**_KUAIRAND_GRID), "recall"),
     Contender("merged", all_sources, grid(**_KUAIRAND_GRID), "recall"),
 )
-_MOVIELENS_GRID: Final = {
+_MOVIELENS_GRID: Final[dict[str, list[Any]]] = {
     "embedding_dim": [64],
     "windows": [[50, 5, 1]],
     "tower_learning_rate": [0.002],

@@ -153,7 +153,8 @@ class TrainingLog:
         kept = self.watched.assign(before=before)[~self.watched["derived"] & (nth >= LABELS_FROM - 1)]
         draw = [fraction_of("cap", f"{one.user}-{one.at_ms}-{one.video}") for one in kept.itertuples()]
         drawn = kept.iloc[np.argsort(draw, kind="stable")]
-        return drawn.groupby("user", sort=False).head(per_user).sort_index().reset_index(drop=True)
+        taken: pd.DataFrame = drawn.groupby("user", sort=False).head(per_user).sort_index().reset_index(drop=True)
+        return taken
 
     def asked_ms(self, users: NDArray[np.int32]) -> NDArray[np.int64]:
         """When each of these is asked: at the cut, or just after the last watch."""

@@ -68,7 +68,7 @@ class Split:
     @property
     def videos(self) -> int:
         """N; rows are 1 to N."""
-        return self.tables["videos"].num_rows
+        return int(self.tables["videos"].num_rows)
 
     @property
     def interactions(self) -> pa.Table:

@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.training.watches import HIDDEN, NEGATIVES, WIDTH, Rows, Watches, recall
 from benchmarks.training.worker import Contender, serve
@@ -59,7 +59,7 @@ class Ours(Contender):
             return recall((users @ videos.T).numpy(), held_out)
 
     def bytes_an_id(self) -> float:
-        table: nn.Parameter = self.tower.video_embedding.weight
+        table = self.tower.video_embedding.weight
         kept = [tensor for tensor in self.optimiser.tensors().values() if len(table) in tensor.shape[:1]]
         return sum(tensor.nbytes for tensor in (table, *kept)) / len(table)
 
@@ -94,7 +94,7 @@ class Positives:
 
 def users_of(history: Rows) -> UserColumns:
     """Users of whom nothing is known but what they watched."""
-    nothing = {
+    nothing: dict[str, Any] = {
         name: np.zeros_like(history) if name in ("shown", "search_tokens", "query_tokens") else history[:, 0] * 0
         for name in UserColumns.__dataclass_fields__
     }

@@ -71,7 +71,7 @@ class Peer(Contender):
     def bytes_an_id(self) -> float:
         table = self.model.embedding.embed_dict["video"].weight
         moments = [value for value in self.trainer.optimizer.state[table].values() if value.dim()]
-        return sum(tensor.nbytes for tensor in (table, table.grad, *moments)) / len(table)
+        return float(sum(tensor.nbytes for tensor in (table, table.grad, *moments)) / len(table))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def trial(
     encoded: Input[Dataset],
     uncapped: Input[Dataset],
     found: Output[Artifact],
-):
+) -> None:
     """Train one row with one seed, and measure it on the holdout."""
     import json
     from pathlib import Path
@@ -53,7 +53,7 @@ def card(
     report: Output[HTML],
     text: Output[Markdown],
     figures: Output[Artifact],
-):
+) -> None:
     """The ablation card as a page, as Markdown and as JSON."""
     from pathlib import Path
 

@@ -28,7 +28,7 @@ def snapshot(
 
 
 @component
-def examples(snapshot_id: str, settings: str, frozen: Input[Dataset], encoded: Output[Dataset]):
+def examples(snapshot_id: str, settings: str, frozen: Input[Dataset], encoded: Output[Dataset]) -> None:
     """Encode tower and ranker examples from rows as of each label."""
     import json
     from pathlib import Path

@@ -6,7 +6,7 @@ from pipelines.components import component
 
 
 @component
-def refuse(reason: str):
+def refuse(reason: str) -> None:
     """End the run: a gate refused to publish."""
     from watchnext.errors import GateError
 
@@ -47,7 +47,7 @@ def load_index(generation: str) -> int:
 
 
 @component
-def publish(generation: str):
+def publish(generation: str) -> None:
     """Stage the generation, wait until every replica has loaded it, move the pointer."""
     from watchnext.settings import load_settings
     from watchnext.training.publish import publish as go_live

@@ -10,7 +10,7 @@ from pipelines.components import component
 @component
 def train_towers(
     snapshot_id: str, settings: str, encoded: Input[Dataset], towers: Output[Model], tensorboard: Output[Artifact]
-):
+) -> None:
     """Fit the two towers by all accelerators of the node; TensorBoard's files are an artifact of their own."""
     import json
     import shutil
@@ -28,7 +28,7 @@ def train_towers(
 @component
 def train_ranker(
     snapshot_id: str, settings: str, encoded: Input[Dataset], ranker: Output[Model], tensorboard: Output[Artifact]
-):
+) -> None:
     """Fit the ranker by all accelerators of the node; TensorBoard's files are an artifact of their own."""
     import json
     import shutil
@@ -54,7 +54,7 @@ def train_on_nodes(
     encoded: Input[Dataset],
     trained: Output[Model],
     tensorboard: Output[Artifact],
-):
+) -> None:
     """Fit `towers` or `ranker` as their own steps do, by a TrainJob of several nodes, and wait for it."""
     import json
     import shutil
