@@ -62,6 +62,19 @@ def eventually(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def look_again(store: GenerationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until a follower has looked at the pointer and done what it does then: the next look has begun."""
+    looks, pointer = [], store.pointer
+
+    def counted() -> Pointer:
+        looks.append(1)
+        return pointer()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "pointer", counted)
+        eventually(lambda: len(looks) >= 2)
+
+
 def test_the_live_generation_is_loaded_and_switched(store: GenerationStore, loader: Loader):
     store.write_pointer(Pointer(generation="a"))
     with follower(store, loader) as following:
@@ -94,14 +107,16 @@ def test_the_third_oldest_is_unloaded(store: GenerationStore, loader: Loader):
         assert following.get("a", 0) is None
 
 
-def test_a_torn_staged_generation_is_refused_with_the_reason(store: GenerationStore, loader: Loader):
+def test_a_torn_staged_generation_is_refused_with_the_reason(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
     loader.broken.add(B)
     store.write_pointer(Pointer(generation="a", staged=B, attempt="t1"))
     with follower(store, loader) as following:
         eventually(lambda: any(replica.refusal(B, "t1") for replica in store.replicas.alive()))
         assert "tower.safetensors is torn" in store.replicas.alive()[0].refusal(B, "t1")
         assert following.current() == "a.0"
-        time.sleep(0.1)
+        look_again(store, monkeypatch)
         assert loader.loads.count("b.1") == 1  # one answer an attempt
 
         loader.broken.clear()
@@ -125,12 +140,14 @@ def test_a_live_generation_that_does_not_load_is_tried_again(
         eventually(lambda: following.current() == "b.1")
 
 
-def test_a_torn_pointer_does_not_stop_what_is_served(store: GenerationStore, loader: Loader):
+def test_a_torn_pointer_does_not_stop_what_is_served(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
     store.write_pointer(Pointer(generation="a"))
     with follower(store, loader) as following:
         following.wait(10)
         store.files.write("live.json", b"{")
-        time.sleep(0.1)
+        look_again(store, monkeypatch)
         assert following.current() == "a.0"
         store.write_pointer(Pointer(generation="c", previous=A))
         eventually(lambda: following.current() == "c.0")

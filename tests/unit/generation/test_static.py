@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.generation.world import NOW_MS, parts
 from watchnext.clock import FixedClock
@@ -48,26 +49,31 @@ def test_it_is_the_popular_videos_that_every_country_may_see(store: GenerationSt
 
 def test_it_is_kept_while_the_store_cannot_be_read_and_read_again_after_that(store: GenerationStore, tmp_path: Path):
     static = StaticList(store, poll_s=0.01)
-    static.start()
-    first = published(store, seed=1)
-    assert soon(lambda: bool(static.ids()))
-    kept = list(static.ids())
+    with capture_logs() as logs:
 
-    (tmp_path / "generations" / "live.json").write_text("{")
-    time.sleep(0.1)
-    assert list(static.ids()) == kept
+        def told(event: str, **fields: object) -> bool:
+            return any(fields.items() <= entry.items() for entry in logs if entry["event"] == event)
 
-    second = build_generation(store, parts(seed=2)).target
-    (tmp_path / "generations" / second.generation / STATIC).write_text('["v001"]')  # not what its manifest says
-    store.write_pointer(Pointer().moved(second, NOW_MS))
-    time.sleep(0.1)
-    assert list(static.ids()) == kept
-    with pytest.raises(GenerationError, match=r"static\.json has 8 bytes"):
-        store.read(second, STATIC)
+        static.start()
+        first = published(store, seed=1)
+        assert soon(lambda: told("static_list.read", target=str(first)))
+        kept = list(static.ids())
 
-    store.write_pointer(Pointer().moved(first, NOW_MS))
-    assert soon(lambda: list(static.ids()) == kept)
-    static.stop()
+        (tmp_path / "generations" / "live.json").write_text("{")
+        assert soon(lambda: told("static_list.not_read"))
+        assert list(static.ids()) == kept
+
+        torn = build_generation(store, parts(seed=2)).target
+        (tmp_path / "generations" / torn.generation / STATIC).write_text('["v001"]')  # not what its manifest says
+        with pytest.raises(GenerationError, match=r"static\.json has 8 bytes") as refused:
+            store.read(torn, STATIC)
+        store.write_pointer(Pointer().moved(torn, NOW_MS))
+        assert soon(lambda: told("static_list.not_read", error=str(refused.value)))
+        assert list(static.ids()) == kept
+
+        third = published(store, seed=3)
+        assert soon(lambda: told("static_list.read", target=str(third)))
+        static.stop()
 
 
 def test_a_bundle_of_an_older_release_says_so(store: GenerationStore):
