@@ -95,9 +95,9 @@ _MOVIELENS_GRID: Final[dict[str, list[Any]]] = {
     "tower_learning_rate": [0.002],
     "tower_id_rate": [0.04],
     "cap_per_user": [200],  # a user has 165 watches
-    "tower_epochs": [3],
 }
 MOVIELENS: Final = (
-    Contender("towers", towers, grid(**_MOVIELENS_GRID), "hit_rate"),
-    Contender("towers-attention", towers, grid(**_MOVIELENS_GRID, pooling=["attention"]), "hit_rate"),
+    Contender("towers", towers, grid(**_MOVIELENS_GRID, tower_epochs=[3]), "hit_rate"),
+    # Its validation figure still rises after the sixth epoch (ADR 34).
+    Contender("towers-attention", towers, grid(**_MOVIELENS_GRID, pooling=["attention"], tower_epochs=[6]), "hit_rate"),
 )
