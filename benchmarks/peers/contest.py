@@ -92,3 +92,12 @@ def compete(
         arrays: dict[str, Any] = {task.array: answer}
         np.savez_compressed(out / f"{name}-seed{seed}.npz", **arrays)
         record.write()
+
+
+def read_answers(folder: Path, name: str, array: str) -> list[Answer]:
+    """The answers that `compete` left in `folder`, one a seed; the folder may hold those of others too."""
+    found = []
+    for path in sorted(folder.glob(f"{name}-seed*.npz")):
+        with np.load(path) as arrays:
+            found.append(arrays[array])
+    return found

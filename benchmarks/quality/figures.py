@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers.contest import read_answers
 from benchmarks.quality.split_files import Split, lists_of
 from watchnext.evaluation.figure import UserFigure
 from watchnext.evaluation.intervals import Difference, paired_difference
@@ -83,10 +84,4 @@ def values_of(split: Split, ranked: NDArray[np.int32]) -> dict[str, NDArray[np.f
 
 def read_lists(folder: Path, names: Iterable[str]) -> dict[str, list[NDArray[np.int32]]]:
     """The `<contender>-seed<n>.npz` of the named contenders in `folder`; it may hold those of former ones too."""
-    found: dict[str, list[NDArray[np.int32]]] = {}
-    for name in names:
-        found[name] = []
-        for path in sorted(folder.glob(f"{name}-seed*.npz")):
-            with np.load(path) as arrays:
-                found[name].append(arrays["ranked"])
-    return found
+    return {name: read_answers(folder, name, "ranked") for name in names}

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers.contest import read_answers
 from benchmarks.quality.impressions import SURFACE, Impressions
 from watchnext.evaluation.figure import UserFigure
 from watchnext.evaluation.intervals import Difference, auc_difference, paired_difference, xauc_difference
@@ -102,9 +103,7 @@ def read_scores(folder: Path, names: Iterable[str]) -> dict[str, Scores]:
     """
     found: dict[str, list[NDArray[np.floating]]] = {}
     for name in names:
-        for path in sorted(folder.glob(f"{name}-seed*.npz")):
-            with np.load(path) as arrays:
-                scores = arrays["scores"]
+        for scores in read_answers(folder, name, "scores"):
             named = zip((LONG_VIEW, WATCH_TIME), scores, strict=True) if scores.ndim == 2 else [(name, scores)]
             for contender, one in named:
                 found.setdefault(contender, []).append(one.astype(np.float64))
