@@ -25,7 +25,8 @@ from watchnext.features.spec import HISTORY
 from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
 
 Profile = Literal["tiny", "small", "full"]
-Port = Annotated[int, Field(ge=1, le=65_535)]
+LAST_PORT = 65_535
+Port = Annotated[int, Field(ge=1, le=LAST_PORT)]
 
 
 def _named(folder: Any) -> Any:

@@ -16,9 +16,8 @@ from watchnext.local.router import router_server
 from watchnext.local.servers import ONE_THREAD, Port, Server, run_folder
 from watchnext.local.torchserve import torchserve_server
 from watchnext.local.valkey import valkey_server
-from watchnext.settings import Settings, without_passwords
+from watchnext.settings import LAST_PORT, Settings, without_passwords
 
-LAST_PORT = 65_535
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -80,7 +79,7 @@ def loopback_port(address: str, setting: str) -> int:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigError(
-            f"setting {setting} = {told!r} is no address ({error}): wanted HOST:PORT, a port from 1 to 65535"
+            f"setting {setting} = {told!r} is no address ({error}): wanted HOST:PORT, a port from 1 to {LAST_PORT}"
         ) from error
     if host not in LOOPBACK_HOSTS or port is None:
         raise RemoteServerError(
