@@ -1,3 +1,8 @@
+{{/* The stores that a pipeline opens, wherever it runs. */}}
+{{- define "watchnext.trainingStores" -}}
+[kafka, online, generations, milvus]
+{{- end -}}
+
 {{/* Where training runs, as JSON: the accelerator's nodes where it has one. */}}
 {{- define "watchnext.trainingPlace" -}}
 {{- $values := .Values.training -}}
@@ -43,7 +48,7 @@ spec:
       command:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- include "watchnext.container" (list $root "pipelines" $resources (dict "home" "/var/lib/watchnext" "stores" (list "kafka" "online" "generations" "milvus"))) | nindent 6 }}
+      {{- include "watchnext.container" (list $root "pipelines" $resources (dict "home" "/var/lib/watchnext" "stores" (include "watchnext.trainingStores" $root | fromYamlArray))) | nindent 6 }}
         {{- if $values.gpu.enabled }}
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
