@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from tests.local.milvus_server import MilvusServer
 from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, catalog_row, counters_row, parts
 from watchnext.errors import GenerationError, NoGenerationError, VectorIndexError
+from watchnext.features.averages import UNFITTED
 from watchnext.features.state import RequestContext
 from watchnext.generation import publish as publish_module
 from watchnext.generation.build import build_generation
@@ -378,6 +379,7 @@ def test_an_overlay_appends_changes_and_recounts_and_leaves_the_generation_alone
     assert top.videos.counters_at_ms == NOW_MS + 72 * HOUR_MS  # floored to the hour
     assert top.videos.watches[40] == pytest.approx(20)  # 40 watches, one half-life later
     assert top.videos.watches[VIDEOS] == 0
+    assert top.videos.averages == base.videos.averages != UNFITTED  # what the ranker was trained with
     assert top.popular[""][0] == VIDEOS + 2
     assert top.popular["fr"].tolist() == [3, 2, 1]
     assert top.videos.embedding[VIDEOS + 1 :].tolist() == [0, 0]

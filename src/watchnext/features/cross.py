@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchnext.features.spec import DAY_MS, NEVER_DAYS, RANKER_FEATURES, SOURCES
+from watchnext.features.spec import DAY_MS, HISTORY, HOUR_MS, NEVER_DAYS, RANKER_FEATURES, SOURCES
 from watchnext.features.state import EncodedUser
 from watchnext.features.videos import CandidateVideos
 
@@ -23,12 +23,9 @@ __all__ = ["RANKER_FEATURES", "cross_features", "cross_features_of_many"]
 Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
-# The rates of a young video, or of a new user, lean on this many imaginary impressions or watches of the average kind.
-PRIOR_IMPRESSIONS = 20.0
-PRIOR_CLICK_RATE = 0.1
-PRIOR_COMPLETION_RATE = 0.05  # of impressions
-PRIOR_WATCHES = 5.0
-PRIOR_FRACTION = 0.5
+# What the rates and means of a young video, or of a new user, lean on: so many imaginary impressions or watches that
+# came to the `Averages`.
+PRIOR = 5.0
 
 
 def cross_features(
@@ -76,6 +73,7 @@ def cross_features_of_many(
         **_tastes(asked),
         **_video(asked),
         **_user(asked),
+        **_shown(asked),
     }
     features = np.empty((count, len(RANKER_FEATURES)), dtype=np.float32)
     for at, name in enumerate(RANKER_FEATURES):
@@ -100,18 +98,25 @@ class _Asked:
         """A number of the user, at each candidate."""
         return np.array([of_user(user) for user in self.users], dtype=kind)[self.user_of]
 
-    def mean(self, values: str) -> Doubles:
-        """Mean of a list of the user, 0 for an empty one, at each candidate."""
+    def mean(self, values: str, average: float) -> Doubles:
+        """Mean of a list of the user, which leans on the `average` of all, at each candidate."""
         lists = [getattr(user, values) for user in self.users]
         owner = _owner(lists)
         total = np.bincount(owner, weights=np.concatenate(lists), minlength=len(lists))
-        return np.asarray(total / np.maximum(np.bincount(owner, minlength=len(lists)), 1))[self.user_of]
+        return _leaning(total, np.bincount(owner, minlength=len(lists)), average)[self.user_of]
 
     def lookup(self, keys: str, counts: str, times: str, wanted: NDArray[np.int32]) -> tuple[Doubles, Longs]:
         """Sum of `counts` and latest of `times` over the user's `keys` equal to each of `wanted` `[candidates, ...]`.
 
         Both are 0 where there is none. Index 0 is "unknown" and equals nothing. Without `counts` each key counts 1.
         """
+        user_of = self.user_of.reshape(-1, *[1] * (wanted.ndim - 1))
+        return self.lookup_of(user_of, keys, counts, times, wanted)
+
+    def lookup_of(
+        self, user_of: Longs, keys: str, counts: str, times: str, wanted: NDArray[np.int32]
+    ) -> tuple[Doubles, Longs]:
+        """The same where each of `wanted` is asked about the user `user_of`, of a shape that broadcasts to it."""
         lists = [getattr(user, keys) for user in self.users]
         owned = _owner(lists) << 32 | np.concatenate(lists)  # a user's own key: indices have 31 bits
         if not len(owned):
@@ -121,7 +126,6 @@ class _Asked:
         count = np.bincount(inverse, weights=weights).astype(np.float64)
         latest = np.zeros(len(known), dtype=np.int64)
         np.maximum.at(latest, inverse, np.concatenate([getattr(user, times) for user in self.users]))
-        user_of = self.user_of.reshape(-1, *[1] * (wanted.ndim - 1))
         asked = user_of << 32 | wanted
         at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
         found = (known[at] == asked) & (wanted > 0)
@@ -158,14 +162,14 @@ def _tastes(asked: _Asked) -> dict[str, Doubles]:
 
 def _video(asked: _Asked) -> dict[str, Doubles]:
     """What the video is and how it fared with all users."""
-    videos = asked.videos
+    videos, average = asked.videos, asked.videos.averages
     seconds = videos.seconds.astype(np.float64)
     impressions = videos.impressions.astype(np.float64)
     clicks = videos.clicks.astype(np.float64)
     completions = videos.completions.astype(np.float64)
     watches = videos.watches.astype(np.float64)
-    imagined = PRIOR_WATCHES * PRIOR_FRACTION * seconds
-    mean_seconds = (videos.watch_seconds.astype(np.float64) + imagined) / (watches + PRIOR_WATCHES)
+    watch_seconds = videos.watch_seconds.astype(np.float64)
+    mean_seconds = _leaning(watch_seconds, watches, average.watch_fraction * seconds)
     return {
         "days_since_upload": np.maximum(asked.now_ms - videos.uploaded_at, 0) / DAY_MS,
         "video_seconds": seconds,
@@ -173,8 +177,8 @@ def _video(asked: _Asked) -> dict[str, Doubles]:
         "video_clicks": clicks,
         "video_completions": completions,
         "video_watches": watches,
-        "video_click_rate": (clicks + PRIOR_IMPRESSIONS * PRIOR_CLICK_RATE) / (impressions + PRIOR_IMPRESSIONS),
-        "video_completion_rate": _completion_rate(completions, impressions),
+        "video_click_rate": _leaning(clicks, impressions, average.click_rate),
+        "video_completion_rate": _leaning(completions, impressions, average.completion_rate),
         "video_mean_seconds": mean_seconds,
         "video_mean_fraction": mean_seconds / np.maximum(seconds, 1.0),
     }
@@ -182,6 +186,7 @@ def _video(asked: _Asked) -> dict[str, Doubles]:
 
 def _user(asked: _Asked) -> dict[str, Doubles]:
     """What holds for all candidates of a user alike."""
+    average = asked.videos.averages
     watches, impressions = asked.each(lambda user: user.watches), asked.each(lambda user: user.impressions)
     completions = asked.each(lambda user: user.completions)
     age, now_ms = asked.each(lambda user: user.age), asked.now_ms
@@ -189,12 +194,12 @@ def _user(asked: _Asked) -> dict[str, Doubles]:
     last_query = asked.each(lambda user: user.last_query_at, np.int64)
     return {
         "user_watches": watches,
-        "user_mean_seconds": asked.mean("history_seconds"),
-        "user_mean_fraction": asked.mean("history_fractions"),
+        "user_mean_seconds": asked.mean("history_seconds", average.watch_seconds),
+        "user_mean_fraction": asked.mean("history_fractions", average.watch_fraction),
         "user_impressions": impressions,
-        "user_watches_per_impression": watches / (impressions + PRIOR_IMPRESSIONS),
+        "user_watches_per_impression": _leaning(watches, impressions, average.click_rate),
         "user_completions": completions,
-        "user_completion_rate": _completion_rate(completions, impressions),
+        "user_completion_rate": _leaning(completions, impressions, average.completion_rate),
         "days_since_last_watch": _days_since(last_watch, now_ms),
         "days_since_last_query": _days_since(last_query, now_ms),
         "age_years": np.maximum(age, 0.0),
@@ -202,8 +207,23 @@ def _user(asked: _Asked) -> dict[str, Doubles]:
     }
 
 
-def _completion_rate(completions: Doubles, impressions: Doubles) -> Doubles:
-    return (completions + PRIOR_IMPRESSIONS * PRIOR_COMPLETION_RATE) / (impressions + PRIOR_IMPRESSIONS)
+def _shown(asked: _Asked) -> dict[str, Doubles]:
+    """What became of the videos that the user was shown last, whichever they were."""
+    rows, times = [user.shown[-HISTORY:] for user in asked.users], [user.shown_at[-HISTORY:] for user in asked.users]
+    owner, row = _owner(rows), np.concatenate(rows)
+    watched, watched_at = asked.lookup_of(owner, "history", "", "history_at", row)
+    since = (watched > 0) & (watched_at >= np.concatenate(times))  # both are 0 where a data set has no times
+    watches, shown = (np.bincount(owner[which], minlength=len(rows)) for which in (since, row > 0))
+    last_hour = [np.count_nonzero(user.shown_at > user.now_ms - HOUR_MS) for user in asked.users]
+    return {
+        "user_watched_of_shown": _leaning(watches, shown, asked.videos.averages.click_rate)[asked.user_of],
+        "user_shown_last_hour": np.array(last_hour, np.float64)[asked.user_of],
+    }
+
+
+def _leaning(total: NDArray[Any], count: NDArray[Any], average: Doubles | float) -> Doubles:
+    """Mean of `count` values that sum to `total`, with `PRIOR` more that are the average."""
+    return np.asarray((total + PRIOR * average) / (count + PRIOR), dtype=np.float64)
 
 
 def _owner(lists: Sequence[NDArray[Any]]) -> Longs:

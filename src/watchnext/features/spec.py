@@ -7,7 +7,7 @@ from typing import Final
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 
-VERSION: Final = 4  # raise when a formula in this room changes and no name or size does
+VERSION: Final = 5  # raise when a formula in this room changes and no name or size does
 
 HISTORY: Final = 50  # watches and search tokens kept (the paper's bags)
 EXPOSURES: Final = 100  # videos with impression or serving counts kept
@@ -56,6 +56,8 @@ RANKER_FEATURES: Final = (
     "user_watches_per_impression",
     "user_completions",  # completed clicks
     "user_completion_rate",  # of impressions
+    "user_watched_of_shown",  # of the last HISTORY videos shown: the share watched since
+    "user_shown_last_hour",  # videos, of the last EXPOSURES
     "days_since_last_watch",
     "days_since_last_query",
     "age_years",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from watchnext.features.averages import UNFITTED, Averages
 from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS, HOUR_MS, VIDEO_TOPICS
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 
@@ -36,16 +37,17 @@ class CandidateVideos:
     completions: Floats  # completed clicks
     watches: Floats
     watch_seconds: Floats
+    averages: Averages = UNFITTED  # of the generation, not of these videos
 
     def __len__(self) -> int:
         return len(self.row)
 
     def take(self, rows: NDArray[Any]) -> "CandidateVideos":
         """Rows `rows` of this table; shape `[rows]`."""
-        return CandidateVideos(**{name: getattr(self, name)[rows] for name in _COLUMNS})
+        return CandidateVideos(**{name: getattr(self, name)[rows] for name in _COLUMNS}, averages=self.averages)
 
 
-_COLUMNS = tuple(column.name for column in fields(CandidateVideos))
+_COLUMNS = tuple(column.name for column in fields(CandidateVideos) if column.name != "averages")
 # Of a `VideoDelta`; hourly in a `VideoCounters`.
 COUNTED = ("impressions", "clicks", "completions", "watches", "watch_ms")
 COUNTERS = (*COUNTED[:-1], "watch_seconds")  # what `decayed` makes of them
@@ -70,6 +72,7 @@ class VideoTable(CandidateVideos):
         ranked: Vocabulary,
         *,
         at_ms: int,
+        averages: Averages = UNFITTED,
     ) -> "VideoTable":
         """The table of `vocabularies.videos`.
 
@@ -80,6 +83,7 @@ class VideoTable(CandidateVideos):
             embedded: the videos with a tower embedding, by frequency.
             ranked: the videos with a ranker embedding, by frequency in clicked impressions.
             at_ms: time as of which the counters decay; the caller passes counters as of that time.
+            averages: of the training part; only the ranker's features read them.
 
         Raises:
             ValueError: a video of the vocabulary is not in the catalogue.
@@ -113,6 +117,7 @@ class VideoTable(CandidateVideos):
             titles=["", *(row["title"] for row in rows)],
             restricted=np.packbits(restricted, axis=1, bitorder="little"),
             counters_at_ms=at_ms,
+            averages=averages,
         )
 
     def allowed_in(self, country: int) -> NDArray[np.bool_]:
@@ -132,6 +137,7 @@ class VideoTable(CandidateVideos):
         columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _COLUMNS}
         columns["restricted"] = self.restricted
         columns["counters_at_ms"] = np.array([self.counters_at_ms], dtype=np.int64)
+        columns["averages"] = self.averages.to_array()
         for name in ("video_ids", "titles"):
             columns[name], columns[f"{name}_ends"] = _text_columns(getattr(self, name))
         return columns
@@ -144,6 +150,7 @@ class VideoTable(CandidateVideos):
             **numbers,
             restricted=columns["restricted"],
             counters_at_ms=int(columns["counters_at_ms"][0]),
+            averages=Averages.from_array(columns["averages"]),
             video_ids=_texts(columns["video_ids"], columns["video_ids_ends"]),
             titles=_texts(columns["titles"], columns["titles_ends"]),
         )

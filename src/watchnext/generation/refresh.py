@@ -124,7 +124,7 @@ def _table(
     vocabularies: Vocabularies,
     at_ms: int,
 ) -> VideoTable:
-    """The table of all videos; only videos that were trained on keep an embedding."""
+    """The table of all videos; only videos that were trained on keep an embedding, and the averages are theirs."""
     try:
         table = VideoTable.build(catalog, counters, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
     except ValueError as error:
@@ -137,6 +137,7 @@ def _table(
         table,
         embedding=np.pad(base.embedding, (0, cold)),
         ranking_embedding=np.pad(base.ranking_embedding, (0, cold)),
+        averages=base.averages,
     )
 
 

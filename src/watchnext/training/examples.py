@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from watchnext.clock import DAY_MS
 from watchnext.data.records import fraction_of
 from watchnext.errors import DataError
+from watchnext.features.averages import Averages
 from watchnext.features.state import RequestContext
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabulary
@@ -40,7 +41,7 @@ from watchnext.training.moments import Encoded, Encoder, Impressions, encode_mom
 from watchnext.training.snapshot import Snapshot
 from watchnext.training.split import SplitLog, split_log
 from watchnext.training.states import records, user_rows
-from watchnext.training.vocabularies import Words, fit_words
+from watchnext.training.vocabularies import Words, fit_averages, fit_words
 
 PROBES: Final = 100
 MOMENT: Final = ["user_id", "now_ms", "as_of_ms", "surface", "device", "country", "seed_video_id"]
@@ -64,7 +65,8 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
     words = _words_before_the_split(config, snapshot, events)
     rows = words.vocabularies.videos
     deltas = Deltas.read(frozen, snapshot.end_ms)
-    videos = _video_table(deltas, events.catalog, words, refresh_interval_floor(snapshot.end_ms, settings))
+    averages = fit_averages(events.past_shown, events.catalog)
+    videos = _video_table(deltas, events.catalog, words, averages, refresh_interval_floor(snapshot.end_ms, settings))
 
     moments, (shown, learnt, asked) = _moments(events.shown, events.learnt, events.asked)
     shown = shown.assign(row=rows.indices(shown["video_id"]), person=pd.factorize(shown["user_id"])[0])
@@ -145,7 +147,7 @@ def _within(labels: pd.DataFrame, part: Encoded) -> pd.DataFrame:
     return inside.assign(moment=inside["moment"] - part.first)
 
 
-def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, at_ms: int) -> VideoTable:
+def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, averages: Averages, at_ms: int) -> VideoTable:
     """All catalogue videos with their counters as of `at_ms`."""
     counters = deltas.rows(catalog["video_id"].tolist(), at_ms)
     return VideoTable.build(
@@ -155,6 +157,7 @@ def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, at_ms: int
         words.embedded,
         words.ranked,
         at_ms=at_ms,
+        averages=averages,
     )
 
 

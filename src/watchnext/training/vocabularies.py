@@ -1,4 +1,4 @@
-"""Vocabularies and the video table, fitted on the training part of the log and nothing after it.
+"""Vocabularies and averages, fitted on the training part of the log and nothing after it.
 
 Every catalogue video has a row, the most watched first. An embedding id is for the most frequent ones: in completed
 watches for the towers, in clicked impressions for the ranker (paper, section 4.1); the rest is the zero vector. In the
@@ -12,6 +12,7 @@ from typing import Final
 
 import pandas as pd
 
+from watchnext.features.averages import Averages
 from watchnext.features.tokens import tokenize
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.models.config import ProfileConfig
@@ -69,6 +70,24 @@ def fit_words(
         vocabularies,
         embedded=Vocabulary.fit({video: n for video, n in watched.items() if video in known}, config.top_videos),
         ranked=Vocabulary.fit({video: clicks[video] for video in met & known}, config.top_videos),
+    )
+
+
+def fit_averages(shown: pd.DataFrame, catalog: pd.DataFrame) -> Averages:
+    """Of labelled impressions of the training part; zeros where there are none.
+
+    Args:
+        shown: with `video_id`, `clicked`, `seconds` and `completed`.
+        catalog: with the `video_seconds` of each `video_id`.
+    """
+    clicked = shown[shown["clicked"]]
+    length = clicked["video_id"].map(catalog.set_index("video_id")["video_seconds"])
+    impressions, clicks = max(len(shown), 1), max(len(clicked), 1)
+    return Averages(
+        click_rate=len(clicked) / impressions,
+        completion_rate=float((shown["clicked"] & shown["completed"]).sum()) / impressions,
+        watch_fraction=float((clicked["seconds"] / length).clip(upper=1.0).sum()) / clicks,
+        watch_seconds=float(clicked["seconds"].sum()) / clicks,
     )
 
 

@@ -68,17 +68,19 @@ def features(row=ROW, scores=(0.5, -1.0, 0.0), sources=(9, 2, 0)):
         ("video_clicks", [1, 0, 0]),
         ("video_completions", [1, 0, 0]),  # half of 1, half of 1 older one
         ("video_watches", [3, 0, 0]),
-        ("video_click_rate", [(1 + 2) / (9 + 20), 0.1, 0.1]),
-        ("video_completion_rate", [(1 + 1) / (9 + 20), 0.05, 0.05]),
-        ("video_mean_seconds", [(60 + 250) / (3 + 5), 50, 50]),
-        ("video_mean_fraction", [(60 + 250) / (3 + 5) / 100, 0.5, 0.5]),
+        ("video_click_rate", [(1 + 5 * 0.3) / (9 + 5), 0.3, 0.3]),
+        ("video_completion_rate", [(1 + 5 * 0.2) / (9 + 5), 0.2, 0.2]),
+        ("video_mean_seconds", [(60 + 5 * 40) / (3 + 5), 40, 40]),
+        ("video_mean_fraction", [(60 + 5 * 40) / (3 + 5) / 100, 0.4, 0.4]),
         ("user_watches", [40] * 3),
-        ("user_mean_seconds", [30] * 3),
-        ("user_mean_fraction", [0.3] * 3),
+        ("user_mean_seconds", [(120 + 5 * 25) / (4 + 5)] * 3),
+        ("user_mean_fraction", [(1.2 + 5 * 0.4) / (4 + 5)] * 3),
         ("user_impressions", [60] * 3),
-        ("user_watches_per_impression", [40 / 80] * 3),
+        ("user_watches_per_impression", [(40 + 5 * 0.3) / (60 + 5)] * 3),
         ("user_completions", [14] * 3),
-        ("user_completion_rate", [15 / 80] * 3),
+        ("user_completion_rate", [(14 + 5 * 0.2) / (60 + 5)] * 3),
+        ("user_watched_of_shown", [(0 + 5 * 0.3) / (2 + 5)] * 3),  # the film was watched before it was shown again
+        ("user_shown_last_hour", [0] * 3),
         ("days_since_last_watch", [1] * 3),
         ("days_since_last_query", [1] * 3),
         ("age_years", [30] * 3),
@@ -117,11 +119,66 @@ def test_the_made_up_time_of_a_watch_is_in_no_feature(made_up_ms):
     assert values["days_since_last_watch"].tolist() == [3, 3, 3]
 
 
+def test_a_watch_counts_for_what_was_shown_no_later_and_still_is_in_the_history():
+    """Of what was shown last, whichever the candidates are."""
+    shown_at = [NOW - 2 * DAY, NOW - 30 * 60_000, NOW - 20 * 60_000]
+    row = {
+        "impression_video_ids": ["film", "song", "news"],
+        "impression_counts": [1, 1, 1],
+        "impression_last": shown_at,
+        "watch_video_ids": ["film", "song"],
+        "watch_seconds": [50.0, 50.0],
+        "watch_fractions": [0.5, 0.5],
+        "watch_times": [shown_at[0] + 1, shown_at[1]],
+    }
+    values = features(row)
+    assert values["user_watched_of_shown"].tolist() == pytest.approx([(2 + 5 * 0.3) / (3 + 5)] * 3)
+    assert values["user_shown_last_hour"].tolist() == [2, 2, 2]
+
+
+def test_what_a_data_set_has_no_times_of_counts_as_watched_and_as_shown_long_ago():
+    untimed = {
+        "impression_video_ids": ["film", "song"],
+        "impression_counts": [1, 1],
+        "impression_last": [0, 0],
+        "watch_video_ids": ["song"],
+        "watch_seconds": [50.0],
+        "watch_fractions": [0.5],
+        "watch_times": [0],
+    }
+    values = features(untimed)
+    assert values["user_watched_of_shown"].tolist() == pytest.approx([(1 + 5 * 0.3) / (2 + 5)] * 3)
+    assert values["user_shown_last_hour"].tolist() == [0, 0, 0]
+
+
+def test_only_the_last_videos_shown_count_as_answered():
+    """The history holds no more watches than `HISTORY`: of what was shown before them, a watch may be forgotten."""
+    older, newer = ["film"] * 10, ["news"] * spec.HISTORY
+    row = {
+        "impression_video_ids": older + newer,
+        "impression_counts": [1] * len(older + newer),
+        "impression_last": [NOW - 2 * DAY] * len(older + newer),
+        "watch_video_ids": ["film"],
+        "watch_seconds": [50.0],
+        "watch_fractions": [0.5],
+        "watch_times": [NOW - DAY],
+    }
+    assert features(row)["user_watched_of_shown"][0] == pytest.approx(5 * 0.3 / (spec.HISTORY + 5))
+
+
 def test_an_unknown_user_has_finite_features():
     values = features({})
     assert all(np.isfinite(column).all() for column in values.values())
     assert values["age_missing"].tolist() == [1, 1, 1]
     assert values["days_since_last_watch"].tolist() == [spec.NEVER_DAYS] * 3
+    average = {
+        "user_mean_seconds": 25.0,
+        "user_mean_fraction": 0.4,
+        "user_watches_per_impression": 0.3,
+        "user_completion_rate": 0.2,
+        "user_watched_of_shown": 0.3,
+    }
+    assert {name: values[name][0] for name in average} == pytest.approx(average)
 
 
 def test_source_bits_are_those_of_the_contract():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.features.world import CATALOG, COUNTERS, NOW, VOCABULARIES, video_table
+from tests.unit.features.world import AVERAGES, CATALOG, COUNTERS, NOW, VOCABULARIES, video_table
 from watchnext.features.codec import pack, unpack
 from watchnext.features.videos import VideoTable, decayed_totals
 from watchnext.features.vocabulary import Vocabulary
@@ -67,6 +67,7 @@ def test_columns_give_the_same_table_back():
     _, columns = unpack(pack({}, videos.columns()))
     back = VideoTable.from_columns(columns)
     assert (back.video_ids, back.titles, back.counters_at_ms) == (videos.video_ids, videos.titles, NOW)
+    assert back.averages == AVERAGES
     for name, column in videos.columns().items():
         assert np.array_equal(back.columns()[name], column), name
 

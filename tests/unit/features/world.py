@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from watchnext.features.averages import Averages
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 
@@ -56,7 +57,16 @@ COUNTERS = {
 }
 
 
+AVERAGES = Averages(click_rate=0.3, completion_rate=0.2, watch_fraction=0.4, watch_seconds=25.0)
+
+
 def video_table() -> VideoTable:
     return VideoTable.build(
-        CATALOG, COUNTERS, VOCABULARIES, Vocabulary(["song", "film"]), Vocabulary(["film"]), at_ms=NOW
+        CATALOG,
+        COUNTERS,
+        VOCABULARIES,
+        Vocabulary(["song", "film"]),
+        Vocabulary(["film"]),
+        at_ms=NOW,
+        averages=AVERAGES,
     )

@@ -180,7 +180,7 @@ def _other_quantiles(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
 
 
 def _other_cross_features(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    monkeypatch.setattr(cross, "PRIOR_WATCHES", 50.0)
+    monkeypatch.setattr(cross, "PRIOR", 50.0)
     return bundle
 
 

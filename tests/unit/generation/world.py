@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from watchnext.contracts.rows import VideoCatalog, VideoCounters
+from watchnext.features.averages import Averages
 from watchnext.features.quantiles import QuantileNormalizer
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import RequestContext
@@ -109,7 +110,15 @@ def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> G
         quantiles=QuantileNormalizer.fit(rng.random((50, len(RANKER_FEATURES))), bins=8),
         item_item=item_item(),
         vocabularies=vocabularies,
-        videos=VideoTable.build(columns(CATALOG), columns(COUNTERS), vocabularies, embedded, embedded, at_ms=NOW_MS),
+        videos=VideoTable.build(
+            columns(CATALOG),
+            columns(COUNTERS),
+            vocabularies,
+            embedded,
+            embedded,
+            at_ms=NOW_MS,
+            averages=Averages(click_rate=0.3, completion_rate=0.2, watch_fraction=0.6, watch_seconds=30.0),
+        ),
         probes=users,
         metrics={"recall@100": 0.25},
         snapshot=snapshot,

@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
 
+from watchnext.features.averages import Averages
 from watchnext.models.config import PROFILES
 from watchnext.training import vocabularies
-from watchnext.training.vocabularies import fit_words
+from watchnext.training.vocabularies import fit_averages, fit_words
 
 NO_SEARCHES = pd.DataFrame({"query": []})
 
@@ -47,3 +48,18 @@ def test_the_countries_are_those_met_most_and_those_with_restrictions(monkeypatc
         searches=NO_SEARCHES,
     )
     assert words.vocabularies.countries.tokens == ("fr", "de", "ir")
+
+
+def test_averages_are_those_of_impressions_and_of_clicks() -> None:
+    videos = catalog("a", "b").assign(video_seconds=[10.0, 100.0])
+    shown = pd.DataFrame(
+        {
+            "video_id": ["a", "b", "b", "a"],
+            "clicked": [True, True, False, False],
+            "completed": [True, False, False, False],
+            "seconds": [30.0, 20.0, 0.0, 0.0],  # a was watched three times over
+        }
+    )
+    wanted = Averages(click_rate=0.5, completion_rate=0.25, watch_fraction=0.6, watch_seconds=25.0)
+    assert fit_averages(shown, videos) == wanted
+    assert fit_averages(shown[:0], videos) == Averages()
