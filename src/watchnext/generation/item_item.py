@@ -22,7 +22,7 @@ class ItemItem:
 
     starts: NDArray[np.int64]  # [videos + 1], of the videos that training knew; row 0, the unknown, has none
     rows: NDArray[np.int32]
-    similarity: NDArray[np.float32]  # cosine of the sets of users who met the two
+    similarity: NDArray[np.float32]  # as `fit_item_item` finds it, above 0
     scale: float = 1.0  # a mean similarity; what is divided by it is of one size in every data set
 
     def __post_init__(self) -> None:

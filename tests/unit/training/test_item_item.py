@@ -1,4 +1,4 @@
-"""The item-item table against one worked by hand, and against scikit-learn."""
+"""The item-item table against one worked by hand, and against scikit-learn and NumPy."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from watchnext.evaluation import baselines
 from watchnext.generation.item_item import ItemItem
 from watchnext.training import item_item
 from watchnext.training.example_set import Pairs
-from watchnext.training.item_item import fit_item_item
+from watchnext.training.item_item import fit_item_item, leading_directions
 
 
 def pairs(*of_users: list[int]) -> Pairs:
@@ -53,6 +53,79 @@ def test_all_neighbours_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatc
     table = fit_item_item(met, videos=30)
     for row in range(31):
         np.testing.assert_allclose(table.sums(np.array([row]), videos=31), expected[row], atol=1e-6)
+
+
+def tastes(users: int, *, seed: int = 0) -> Pairs:
+    """Of 200 videos, 20 are shown to everybody often; of the others, ten groups, a user meets mostly those of one.
+
+    So there are nine directions beside the first, and a gap after them.
+    """
+    random = np.random.default_rng(seed)
+    person, row = [], []
+    for user in range(users):
+        own = 21 + 18 * (user % 10) + random.choice(18, 5, replace=False)
+        met = np.concatenate([random.choice(np.arange(1, 21), 12, replace=False), own, random.integers(21, 201, 3)])
+        person.append(np.full(len(met), user))
+        row.append(met)
+    return Pairs(person=np.concatenate(person), row=np.concatenate(row).astype(np.int32))
+
+
+def scaled(met: Pairs, videos: int) -> np.ndarray:
+    dense = np.zeros((met.person.max() + 1, videos + 1))
+    dense[met.person, met.row] = 1
+    sums = [np.sqrt(np.maximum(dense.sum(axis, keepdims=True), 1)) for axis in (0, 1)]
+    return dense / sums[0] / sums[1]
+
+
+@pytest.mark.parametrize("users_at_once", [7, 65_536])
+def test_the_directions_are_those_of_numpys_decomposition(monkeypatch: pytest.MonkeyPatch, users_at_once: int):
+    monkeypatch.setattr(item_item, "USERS_AT_ONCE", users_at_once)
+    met = tastes(2_000)
+    _, _, expected = np.linalg.svd(scaled(met, 200), full_matrices=False)
+    found = leading_directions(baselines.meetings(met.person, met.row, videos=200), 9)
+    assert found.shape == (201, 9)
+    np.testing.assert_allclose(found.T @ found, np.eye(9), atol=1e-4)
+    np.testing.assert_allclose(found @ found.T, expected[1:10].T @ expected[1:10], atol=0.01)
+
+
+@pytest.fixture
+def nine_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_item, "VIDEOS_A_DIRECTION", 22)
+    monkeypatch.setattr(item_item, "LEAST_DIRECTIONS", 9)
+    monkeypatch.setattr(item_item, "ROUNDS", 20)  # until they are NumPy's
+
+
+@pytest.mark.usefixtures("nine_directions")
+def test_similarities_are_the_cosines_of_the_places_among_the_directions():
+    met = tastes(2_000)
+    _, _, directions = np.linalg.svd(scaled(met, 200), full_matrices=False)
+    expected = cosine_similarity(directions[1:10].T)
+    dense = scaled(met, 200) > 0
+    expected[dense.T.astype(int) @ dense.astype(int) < 2] = 0
+    np.fill_diagonal(expected, 0)
+    table = fit_item_item(met, videos=200)
+    found = np.array([table.sums(np.array([row]), videos=201) for row in range(201)])
+    groups = slice(21, 201)  # what everybody meets lies in no direction
+    np.testing.assert_allclose(found[groups, groups], np.maximum(expected, 0)[groups, groups], atol=0.001)
+
+
+@pytest.mark.usefixtures("nine_directions")
+def test_what_everybody_meets_is_no_neighbour_of_what_few_do():
+    """Plain cosine puts what is shown to everybody beside everything."""
+    met = tastes(2_000)
+    cosine = baselines.ItemCosine.fit(met.person, met.row, videos=200).similarity.toarray()
+    table = fit_item_item(met, videos=200)
+    assert len(set(np.argsort(-cosine[21])[:17]) & set(range(1, 21))) > 3
+    assert {row for row, _ in neighbours(table, 21)[:17]} == set(range(22, 39))
+
+
+def test_the_places_of_many_videos_have_fewer_directions(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(item_item, "PLACES", 20 * 200)
+    counts = []
+    original = item_item.leading_directions
+    monkeypatch.setattr(item_item, "leading_directions", lambda *args: counts.append(args[1]) or original(*args))
+    fit_item_item(tastes(50), videos=200)
+    assert counts == [20]
 
 
 def test_only_the_nearest_are_kept_the_nearest_first_and_ties_by_row(monkeypatch: pytest.MonkeyPatch):
