@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import islice, product
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, TypeVar
 
 Parameters = dict[str, Any]
@@ -40,11 +41,16 @@ def grid(**choices: list[Any]) -> tuple[Parameters, ...]:
     return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
 
-def tried(parameters: Parameters, answers: Iterator[Answer], value: Callable[[Answer], float]) -> Iterator[Trial]:
-    """A trial of each answer of a combination, until they get no better."""
+def tried(
+    parameters: Parameters, answers: Sequence[Iterator[Answer]], value: Callable[[Answer], float]
+) -> Iterator[Trial]:
+    """A trial of each answer of a combination, until they get no better: the mean value of those of all seeds.
+
+    `answers` are those of each seed.
+    """
     started, best, worse = time.monotonic(), float("-inf"), 0
-    for number, answer in enumerate(answers):
-        reached = value(answer)
+    for number, of_seeds in enumerate(zip(*answers, strict=True)):
+        reached = fmean(map(value, of_seeds))
         yield Trial(parameters, number, reached, round(time.monotonic() - started, 1))
         best, worse = max(best, reached), 0 if reached > best else worse + 1
         if worse == PATIENCE:

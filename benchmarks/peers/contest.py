@@ -26,6 +26,7 @@ class Task:
     array: str  # name of the answer in its file
     measure: str
     value: Callable[[Split, Answer], float]  # more is better
+    choosing: tuple[int, ...] = SEEDS[:1]  # the seeds whose mean decides; all of them where a training takes seconds
 
 
 def retrieval_task(measure: str = "recall") -> Task:
@@ -59,7 +60,7 @@ def compete(
         name: of the contender.
         answers: what it answers.
         grid: the parameters to choose from.
-        seeds: one answer to the test each; the first of `SEEDS` chooses.
+        seeds: one answer to the test each; those of `task.choosing` answer the validation split too.
         task: what is asked.
         valid: folder of the validation split.
         test: folder of the test split.
@@ -68,7 +69,8 @@ def compete(
         depends_on: what else the answers depend on, beside splits, grid and seeds.
     """
     files = [json.loads((folder / DESCRIPTION).read_text())["files"] for folder in (valid, test)]
-    record = Record.of(out, name, packages, task.measure, [files, grid, seeds, *depends_on])
+    choosing = [seed for seed in seeds if seed in task.choosing]
+    record = Record.of(out, name, packages, task.measure, [files, grid, seeds, choosing, *depends_on])
     kept = {f"{name}-seed{seed}.npz" for seed in record.seconds}
     for path in out.glob(f"{name}-seed*.npz"):  # the report reads all that are there
         if path.name not in kept:
@@ -80,7 +82,9 @@ def compete(
     known, asked = read_split(valid), read_split(test)
     for parameters in untried:
         record.trials += tried(
-            parameters, answers(known, parameters, SEEDS[0]), lambda answer: task.value(known, answer)
+            parameters,
+            [answers(known, parameters, seed) for seed in choosing],
+            lambda answer: task.value(known, answer),
         )
         record.write()
     for seed in unanswered:

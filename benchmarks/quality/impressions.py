@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benchmarks.peers.choice import SEEDS
 from benchmarks.peers.contest import Answer, Task
 from benchmarks.quality.split_files import Split
 from watchnext.evaluation.ranking import auc, weighted_per_user_loss
@@ -91,5 +92,5 @@ def watch_time_in_order(split: Split, scores: Answer) -> float:
     return 1 - weighted_per_user_loss(scores, asked.seconds, asked.clicked, asked.person).value
 
 
-LONG_VIEW: Final = Task("scores", "long view AUC", long_view_auc)
-WATCH_TIME: Final = Task("scores", "1 - weighted per-user loss", watch_time_in_order)
+LONG_VIEW: Final = Task("scores", "long view AUC", long_view_auc, SEEDS)
+WATCH_TIME: Final = Task("scores", "1 - weighted per-user loss", watch_time_in_order, SEEDS)

@@ -37,7 +37,7 @@ def both_heads(split: Split, scores: Answer) -> float:
     return (long_view_auc(split, long_view) + watch_time_in_order(split, watch_time)) / 2
 
 
-BOTH_HEADS: Final = Task("scores", "mean of long view AUC and 1 - weighted per-user loss", both_heads)
+BOTH_HEADS: Final = Task("scores", "mean of long view AUC and 1 - weighted per-user loss", both_heads, SEEDS)
 
 
 def run_rankers(valid: Path, test: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ def answers(parameters: dict[str, Any]) -> Iterator[float]:
 
 
 def try_all(*curves: str) -> list[Trial]:
-    return [trial for one in grid(curve=list(curves)) for trial in tried(one, answers(one), lambda answer: answer)]
+    return [trial for one in grid(curve=list(curves)) for trial in tried(one, [answers(one)], lambda answer: answer)]
 
 
 def test_the_best_answer_is_chosen_and_a_curve_that_no_longer_rises_is_left() -> None:
@@ -26,6 +26,13 @@ def test_the_best_answer_is_chosen_and_a_curve_that_no_longer_rises_is_left() ->
     chosen = best_of(trials)
     assert (chosen.parameters, chosen.answer) == ({"curve": "b"}, 2)
     assert answer_like(chosen, answers)[0] == 0.5
+
+
+def test_several_seeds_choose_by_their_mean_and_none_answers_past_the_others_end() -> None:
+    of_seeds = [iter([0.2, 0.6, 0.4, 0.3, 0.9]), iter([0.4, 0.0, 0.3, 0.3, 0.9])]
+    trials = list(tried({}, of_seeds, lambda answer: answer))
+    assert [round(trial.value, 6) for trial in trials] == [0.3, 0.3, 0.35, 0.3, 0.9]
+    assert next(of_seeds[0], None) is None
 
 
 def test_of_equals_the_first_is_chosen() -> None:

@@ -1,5 +1,6 @@
 """What a contender leaves in its folder, for the report that reads all of it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,18 @@ def test_no_seed_of_other_parameters_is_left_for_the_report(splits: dict[str, Pa
     found = read_lists(splits["out"], ["mine", "mine-too"])
     assert [one.tolist() for one in found["mine"]] == [[8, 1]]
     assert [one.tolist() for one in found["mine-too"]] == [[7, 1]]
+
+
+def test_the_seeds_of_the_task_choose(splits: dict[str, Path]) -> None:
+    """Of one seed the first combination is better, of two the second."""
+    value = {("first", 1): 0.9, ("first", 2): 0.0, ("second", 1): 0.5, ("second", 2): 0.6}
+
+    def of(split: Split, parameters: Parameters, seed: int) -> Iterator[Answer]:
+        assert split.name == "test" or seed < 3  # it has no say
+        yield np.array([value.get((parameters["a"], seed), 0.0)])
+
+    for choosing, chosen in (((1,), "first"), ((1, 2), "second")):
+        task = Task("ranked", "first", lambda split, answer: float(answer[0]), choosing)
+        compete("mine", of, [{"a": "first"}, {"a": "second"}], (1, 2, 3), task=task, **splits)
+        record = json.loads((splits["out"] / "mine.json").read_text())
+        assert record["chosen"]["parameters"] == {"a": chosen}
