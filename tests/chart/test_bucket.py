@@ -20,8 +20,6 @@ BUCKET: Final = {
     "region": "eu-north-1",
     "existingSecret": "keys",
 }
-# All of ours but the evaluation stores: who opens another store may leave for the bucket, too.
-USERS: Final = {"gateway", "materializer", "retrieval", "ranking", "ranker", "definitions", "train", "test"}
 READERS: Final = {"gateway", "retrieval", "ranker", "train", "test"}
 MINIO: Final = Peer("minio", address="10.20.0.5")
 
@@ -88,7 +86,7 @@ def test_the_policies_let_them_out_to_the_bucket_and_nobody_where_there_is_none(
         found = edges(rendered, [*peers_of(pods_of(rendered)), MINIO], (9000,))
         return {caller for caller, callee, _ in found if callee == "minio"}
 
-    assert callers(documents) == USERS
+    assert callers(documents) == READERS
     assert callers(render()) == set()
 
 
@@ -101,5 +99,5 @@ def test_a_server_of_the_same_cluster_is_reached_by_its_namespace() -> None:
     other = Peer("other", "shop", {"app": "minio"}, namespace_labels=shop)
     found = edges(rendered, [*peers_of(pods_of(rendered)), server, other], (9000,))
 
-    assert {caller for caller, callee, _ in found if callee == "server"} >= USERS
-    assert {caller for caller, callee, _ in found if callee == "other"} & USERS == set()
+    assert {caller for caller, callee, _ in found if callee == "server"} >= READERS
+    assert {caller for caller, callee, _ in found if callee == "other"} & READERS == set()

@@ -66,9 +66,10 @@ TABLES: Final[dict[str, set[Edge]]] = {
 LEAVING: Final[dict[str, set[tuple[str, str]]]] = {
     "values": set(),
     "values-small": set(),
-    "values-prod": {  # to the bucket, which AWS has at public addresses
+    # To the bucket, which AWS has at public addresses, and to the stores; the guard of the ranker needs neither.
+    "values-prod": {
         (caller, "internet")
-        for caller in ("gateway", "materializer", "retrieval", "ranking", "ranker", "definitions", "train", "test")
+        for caller in ("gateway", "materializer", "retrieval", "ranker", "definitions", "train", "test")
     },
     "own-stores": set(),
 }
@@ -163,3 +164,20 @@ def reached_by(peer: Peer, **changes: Any) -> set[tuple[str, int]]:
     documents = render(**changes)
     found = edges(documents, [*peers_of(pods_of(documents)), peer], PORTS)
     return {edge[1:] for edge in found if edge[0] == peer.name} - set(ENTRANCES)
+
+
+@pytest.mark.parametrize(
+    ("brought", "callers"),
+    [
+        ({"kafka.enabled": False, "externalKafka.bootstrap": "kafka:9092"}, set(KAFKA_CALLERS)),
+        ({"valkey.enabled": False, "externalRedis.hosts": "redis:6379"}, {caller for caller, _, _ in VALKEY}),
+        ({"milvus.enabled": False, "externalMilvus.uri": "http://milvus:19530"}, {caller for caller, _, _ in MILVUS}),
+        ({"config.ops.otlp_endpoint": "http://tempo:4318"}, {"gateway", "retrieval", "ranking"}),
+        ({"config.features.offline": "bigquery://project.videos"}, {"materializer", "definitions", "train"}),
+    ],
+)
+def test_those_leave_for_what_is_brought_who_call_it(brought: dict[str, Any], callers: set[str]) -> None:
+    documents = render(**brought)
+    found = edges(documents, [*peers_of(pods_of(documents)), STORE], (443,))
+
+    assert {caller for caller, callee, _ in found if callee == STORE.name} == callers

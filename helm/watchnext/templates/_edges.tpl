@@ -19,16 +19,24 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- range .Values.extraEnv -}}{{- /* a URL with a password comes by a Secret */ -}}
 {{- $away = or $away (eq .name "WATCHNEXT_FEATURES__REGISTRY") -}}
 {{- end -}}
-{{- $external := or $away (not .Values.kafka.enabled) (not .Values.valkey.enabled) (not .Values.milvus.enabled) .Values.generations.url (eq .Values.training.engine "kubeflow") (dig "ops" "otlp_endpoint" "" .Values.config) -}}
-{{- range $user := list "gateway" "materializer" "train" "test" -}}
-{{- if $.Values.kafka.enabled -}}{{- $edges = append $edges (list $user "kafka" 9092) -}}{{- end -}}
+{{- $stores := dict
+  "kafka" (dict "port" 9092 "users" (list "gateway" "materializer" "train" "test"))
+  "valkey" (dict "port" 6379 "users" (list "materializer" "retrieval" "definitions" "train" "test"))
+  "milvus" (dict "port" 19530 "users" (list "retrieval" "train" "test"))
+-}}
+{{- $leaving := list -}}
+{{- range $store := list "kafka" "valkey" "milvus" -}}
+{{- $of := get $stores $store -}}
+{{- if (get $.Values $store).enabled -}}
+{{- range $user := $of.users -}}{{- $edges = append $edges (list $user $store $of.port) -}}{{- end -}}
+{{- else -}}
+{{- $leaving = concat $leaving $of.users -}}
 {{- end -}}
-{{- range $user := list "materializer" "retrieval" "definitions" "train" "test" -}}
-{{- if $.Values.valkey.enabled -}}{{- $edges = append $edges (list $user "valkey" 6379) -}}{{- end -}}
 {{- end -}}
-{{- range $user := list "retrieval" "train" "test" -}}
-{{- if $.Values.milvus.enabled -}}{{- $edges = append $edges (list $user "milvus" 19530) -}}{{- end -}}
-{{- end -}}
+{{- if .Values.generations.url -}}{{- $leaving = concat $leaving (list "gateway" "retrieval" "ranker" "train" "test") -}}{{- end -}}
+{{- if $away -}}{{- $leaving = concat $leaving (list "materializer" "definitions" "train") -}}{{- end -}}
+{{- if eq .Values.training.engine "kubeflow" -}}{{- $leaving = append $leaving "train" -}}{{- end -}}
+{{- if dig "ops" "otlp_endpoint" "" .Values.config -}}{{- $leaving = concat $leaving (list "gateway" "retrieval" "ranking") -}}{{- end -}}
 {{- if and .Values.milvus.enabled (eq .Values.training.engine "kubeflow") -}}
 {{- $edges = append $edges (list "steps" "milvus" 19530) -}}
 {{- end -}}
@@ -38,10 +46,8 @@ TorchServe's management (8086) and its gRPC, Milvus's own management (9091) and 
 {{- if and .Values.kafka.enabled .Values.materializer.autoscaling.enabled (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") -}}
 {{- $edges = append $edges (list "keda" "kafka" 9092) -}}
 {{- end -}}
-{{- if $external -}}
-{{- range $user := list "gateway" "materializer" "retrieval" "ranking" "ranker" "definitions" "train" "test" -}}
+{{- range $user := uniq $leaving -}}
 {{- $edges = append $edges (list $user "external" 0) -}}
-{{- end -}}
 {{- end -}}
 {{- dict "edges" $edges | toJson -}}
 {{- end -}}
