@@ -15,8 +15,8 @@ from s3fs import S3FileSystem
 from structlog.testing import capture_logs
 
 from tests.local.bucket_server import ACCESS, BUCKET, REGION, SECRET, BucketServer
+from tests.local.generations.changes import eventually, serving
 from tests.local.milvus_server import MilvusServer
-from tests.local.test_generation_publish import eventually, serving
 from tests.unit.generation.world import VIDEOS, parts
 from watchnext.errors import GenerationError, GenerationStoreError
 from watchnext.generation.build import build_generation

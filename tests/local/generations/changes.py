@@ -1,0 +1,31 @@
+"""What several of these tests wait for, and what stands in a publish's way."""
+
+import time
+from collections.abc import Callable
+
+from watchnext.generation.bundle import Bundle
+from watchnext.generation.manifest import Replica, Target
+from watchnext.generation.store import GenerationStore
+from watchnext.settings import Settings
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true within 20 s"
+        time.sleep(0.02)
+
+
+def generations(settings: Settings, **changes: float) -> Settings:
+    """The same settings but for some of the section."""
+    return settings.model_copy(update={"generations": settings.generations.model_copy(update=changes)})
+
+
+def beside_a_hung_replica(store: GenerationStore, settings: Settings, *loaded: Target) -> Settings:
+    """A replica that lives and answers no attempt, and settings that do not wait long for it."""
+    store.replicas.write(Replica(name="hung", at=store.clock.now_ms() + 60_000, loaded=list(loaded)))
+    return generations(settings, ack_timeout_s=0.3)
+
+
+def serving(current: Bundle | None) -> Target | None:
+    return current.target if current else None

@@ -1,0 +1,51 @@
+"""Generations of a test's own in a store of its own, and a Milvus Lite server for all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local.milvus_server import MilvusServer
+from tests.unit.generation.world import parts
+from watchnext.generation.build import build_generation
+from watchnext.generation.store import GenerationStore
+from watchnext.index.milvus import VideoIndex
+from watchnext.settings import Generations, Milvus, Settings
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def settings(server: MilvusServer, tmp_path: Path) -> Settings:
+    return Settings(
+        home=tmp_path,
+        milvus=Milvus(uri=server.uri),
+        generations=Generations(ack_timeout_s=20, poll_s=0.02, refresh_minutes=60),
+    )
+
+
+@pytest.fixture
+def store(settings: Settings) -> GenerationStore:
+    return GenerationStore.open(settings)
+
+
+@pytest.fixture
+def index(settings: Settings) -> VideoIndex:
+    return VideoIndex.open(settings)
+
+
+@pytest.fixture
+def first(store: GenerationStore, tmp_path: Path) -> str:
+    """A generation of this test's own, so that tests share no Milvus collection."""
+    return build_generation(store, parts(snapshot=f"{tmp_path}-1")).generation
+
+
+@pytest.fixture
+def second(store: GenerationStore, tmp_path: Path) -> str:
+    return build_generation(store, parts(seed=2, snapshot=f"{tmp_path}-2")).generation

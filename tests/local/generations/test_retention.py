@@ -1,0 +1,128 @@
+"""What a publish removes, and what one that fails leaves, with a real Milvus Lite server."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.local.generations.changes import beside_a_hung_replica, generations
+from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, parts
+from watchnext.errors import GenerationError, VectorIndexError
+from watchnext.generation import publish as publish_module
+from watchnext.generation.build import build_generation
+from watchnext.generation.lock import Lock, publishing
+from watchnext.generation.manifest import Target
+from watchnext.generation.publish import publish, rollback
+from watchnext.generation.refresh import refresh_index
+from watchnext.generation.store import GenerationStore
+from watchnext.index.milvus import VideoIndex
+from watchnext.settings import Settings
+
+
+def test_the_collection_that_nobody_can_need_is_dropped_and_comes_back(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str, tmp_path: Path
+):
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    for generation in (first, second, third):
+        publish(store, generation, 0, settings)
+    assert index.count(store.manifest(first).collection) == 0
+    assert index.count(store.manifest(second).collection) == VIDEOS
+    publish(store, first, 0, settings)
+    assert index.count(store.manifest(first).collection) == VIDEOS
+
+
+def test_a_collection_that_is_not_dropped_does_not_fail_the_publish(
+    store: GenerationStore,
+    settings: Settings,
+    first: str,
+    second: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    publish(store, first, 0, settings)
+    publish(store, second, 0, settings)
+
+    def drop(index: VideoIndex, collection: str) -> None:
+        raise VectorIndexError(f"Milvus at {index.uri} could not drop {collection}")
+
+    monkeypatch.setattr(VideoIndex, "drop", drop)
+    with capture_logs() as logs:
+        assert publish(store, third, 0, settings).live == Target(third)
+    assert [entry["collection"] for entry in logs if entry["log_level"] == "warning"] == [f"videos_{first}_0"]
+
+
+def test_a_publish_that_fails_leaves_no_collection(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str
+):
+    publish(store, first, 0, settings)
+    hasty = beside_a_hung_replica(store, settings)
+    with pytest.raises(GenerationError, match="hung did not load"):
+        publish(store, second, 0, hasty)
+    assert index.count(f"videos_{second}_0") == 0
+    with pytest.raises(GenerationError, match="hung did not load"):
+        publish(store, first, 0, hasty)
+    assert index.count(f"videos_{first}_0") == VIDEOS  # it is live
+
+
+def test_a_publish_removes_what_nobody_can_need(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, tmp_path: Path
+):
+    few = generations(settings, kept=1)
+    publish(store, first, 0, few)
+    for hour in (1, 2, 3):
+        refresh_index(store, few, CATALOG, COUNTERS, NOW_MS + hour * HOUR_MS)
+    assert store.overlays(first) == (2, 3)  # live, and what it replaced
+    second, third = (build_generation(store, parts(seed=n, snapshot=f"{tmp_path}-{n}")).generation for n in (2, 3))
+    for generation in (second, third):
+        publish(store, generation, 0, settings)
+    publish(store, third, 0, few)
+    assert {manifest.generation for manifest in store.list()} == {second, third}
+    assert first not in store.files.folders("")
+    assert {name for name in index.list() if first in name} == set()
+    assert rollback(store).live == Target(second)
+
+
+def test_a_store_whose_old_files_stay_does_not_fail_the_publish(
+    store: GenerationStore, settings: Settings, first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    few = generations(settings, kept=1)
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    for generation in (first, second):
+        publish(store, generation, 0, settings)
+
+    def refused(store: GenerationStore, target: Target) -> None:
+        raise PermissionError(f"{target} is read-only")
+
+    monkeypatch.setattr(GenerationStore, "remove", refused)
+    with capture_logs() as logs:
+        assert publish(store, third, 0, few).live == Target(third)
+    (warning,) = (entry for entry in logs if entry["log_level"] == "warning")
+    assert warning["event"] == "generation.not_removed"
+
+
+def test_a_collection_that_another_publisher_drops_meanwhile_does_not_go_live(
+    store: GenerationStore,
+    settings: Settings,
+    index: VideoIndex,
+    first: str,
+    second: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
+    publish(store, first, 0, settings)
+    publish(store, second, 0, settings)
+
+    def overtaken(*arguments: Any, **options: Any) -> AbstractContextManager[Lock]:
+        monkeypatch.undo()
+        publish(store, third, 0, settings)  # the second since the first, whose collection goes
+        return publishing(*arguments, **options)
+
+    monkeypatch.setattr(publish_module, "publishing", overtaken)
+    with pytest.raises(GenerationError, match="has 0 rows"):
+        publish(store, first, 0, settings)
+    assert (store.pointer().live, store.pointer().staged) == (Target(third), None)
+    assert index.count(f"videos_{third}_0") == VIDEOS
