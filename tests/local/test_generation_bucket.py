@@ -41,14 +41,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketServer]:
     server.kill()
 
 
-@pytest.fixture(scope="module")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """The owner's, as environment; called, other ones."""
@@ -70,10 +62,10 @@ def prefix(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def settings(server: BucketServer, milvus: MilvusServer, tmp_path: Path, prefix: str) -> Settings:
+def settings(server: BucketServer, milvus_server: MilvusServer, tmp_path: Path, prefix: str) -> Settings:
     return Settings(
         home=tmp_path,
-        milvus=Milvus(uri=milvus.uri),
+        milvus=Milvus(uri=milvus_server.uri),
         generations=Generations(
             url=f"s3://{BUCKET}/{prefix}", endpoint=server.endpoint, region=REGION, ack_timeout_s=20, poll_s=0.05
         ),

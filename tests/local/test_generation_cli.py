@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +18,10 @@ from watchnext.generation.store import GenerationStore
 from watchnext.settings import load_settings
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-def store(server: MilvusServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GenerationStore:
+def store(milvus_server: MilvusServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GenerationStore:
     monkeypatch.setenv("WATCHNEXT_HOME", str(tmp_path))
-    monkeypatch.setenv("WATCHNEXT_MILVUS__URI", server.uri)
+    monkeypatch.setenv("WATCHNEXT_MILVUS__URI", milvus_server.uri)
     return GenerationStore.open(load_settings())
 
 

@@ -1,6 +1,5 @@
 """The vector index against a real Milvus Lite server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,9 @@ VECTORS = np.random.default_rng(3).standard_normal((2_501, 16)).astype(np.float3
 ROWS = np.arange(1, len(VECTORS), dtype=np.int32)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-def index(server: MilvusServer) -> VideoIndex:
-    index = VideoIndex(server.uri)
+def index(milvus_server: MilvusServer) -> VideoIndex:
+    index = VideoIndex(milvus_server.uri)
     index.create("videos_a_0", ROWS, VECTORS[1:])
     return index
 
@@ -41,7 +32,7 @@ def test_search_finds_what_exact_search_finds(index: VideoIndex):
 
 @pytest.mark.parametrize(("exact_rows", "least"), [(10_000, 1.0), (0, 0.98)])
 def test_near_duplicates_are_found(
-    server: MilvusServer, monkeypatch: pytest.MonkeyPatch, exact_rows: int, least: float
+    milvus_server: MilvusServer, monkeypatch: pytest.MonkeyPatch, exact_rows: int, least: float
 ):
     """Cold videos of one channel: twenty crowds of vectors that differ in length and hardly in direction."""
     draw = np.random.default_rng(0)
@@ -50,7 +41,7 @@ def test_near_duplicates_are_found(
     vectors = (vectors + 0.05 * draw.standard_normal(vectors.shape)).astype(np.float32)
     queries = (crowds + 0.5 * draw.standard_normal(crowds.shape)).astype(np.float32)
     monkeypatch.setattr(milvus, "EXACT_ROWS", exact_rows)
-    index = VideoIndex(server.uri)
+    index = VideoIndex(milvus_server.uri)
     index.create("videos_crowds_0", np.arange(1, 2_001, dtype=np.int32), vectors[1:])
     rows, _ = index.search("videos_crowds_0", queries, 100)
     assert recall(rows, exact_top_k(vectors, queries, 100)[0]) >= least

@@ -1,6 +1,5 @@
 """Generations of a test's own in a store of its own, and a Milvus Lite server for all."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,11 @@ from watchnext.index.milvus import VideoIndex
 from watchnext.settings import Generations, Milvus, Settings
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
-def settings(server: MilvusServer, tmp_path: Path) -> Settings:
+def settings(milvus_server: MilvusServer, tmp_path: Path) -> Settings:
     return Settings(
         home=tmp_path,
-        milvus=Milvus(uri=server.uri),
+        milvus=Milvus(uri=milvus_server.uri),
         generations=Generations(ack_timeout_s=20, poll_s=0.02, refresh_minutes=60),
     )
 
