@@ -105,39 +105,56 @@ class _Asked:
         total = np.bincount(owner, weights=np.concatenate(lists), minlength=len(lists))
         return _leaning(total, np.bincount(owner, minlength=len(lists)), average)[self.user_of]
 
-    def lookup(self, keys: str, counts: str, times: str, wanted: NDArray[np.int32]) -> tuple[Doubles, Longs]:
-        """Sum of `counts` and latest of `times` over the user's `keys` equal to each of `wanted` `[candidates, ...]`.
-
-        Both are 0 where there is none. Index 0 is "unknown" and equals nothing. Without `counts` each key counts 1.
-        """
-        user_of = self.user_of.reshape(-1, *[1] * (wanted.ndim - 1))
-        return self.lookup_of(user_of, keys, counts, times, wanted)
-
-    def lookup_of(
-        self, user_of: Longs, keys: str, counts: str, times: str, wanted: NDArray[np.int32]
-    ) -> tuple[Doubles, Longs]:
-        """The same where each of `wanted` is asked about the user `user_of`, of a shape that broadcasts to it."""
+    def tally(self, keys: str, counts: str, times: str) -> "_Tally":
+        """Of lists of the users, by their names. Without `counts` each key counts 1."""
         lists = [getattr(user, keys) for user in self.users]
         owned = _owner(lists) << 32 | np.concatenate(lists)  # a user's own key: indices have 31 bits
         if not len(owned):
-            return np.zeros(wanted.shape), np.zeros(wanted.shape, dtype=np.int64)
+            return _Tally(owned, np.zeros(0), owned)
         known, inverse = np.unique(owned, return_inverse=True)
         weights = np.concatenate([getattr(user, counts) for user in self.users]) if counts else None
         count = np.bincount(inverse, weights=weights).astype(np.float64)
         latest = np.zeros(len(known), dtype=np.int64)
         np.maximum.at(latest, inverse, np.concatenate([getattr(user, times) for user in self.users]))
-        asked = user_of << 32 | wanted
-        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-        found = (known[at] == asked) & (wanted > 0)
-        return np.where(found, count[at], 0.0), np.where(found, latest[at], 0)
+        return _Tally(known, count, latest)
+
+    @cached_property
+    def history(self) -> "_Tally":
+        """Of the watches."""
+        return self.tally("history", "", "history_at")
+
+    def lookup(self, tally: "_Tally", wanted: NDArray[np.int32]) -> tuple[Doubles, Longs]:
+        """What `tally` says of each candidate's user and `wanted` `[candidates, ...]`."""
+        return tally.of(self.user_of.reshape(-1, *[1] * (wanted.ndim - 1)), wanted)
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Sum of counts and latest time of each key that a user has; all `[keys of all users]`."""
+
+    known: Longs  # the user's number, and below it the key; rising
+    count: Doubles
+    latest: Longs
+
+    def of(self, user: Longs, wanted: NDArray[np.int32]) -> tuple[Doubles, Longs]:
+        """Count and latest time of each of `wanted` with the user, of a shape that broadcasts to it; 0 for none.
+
+        Index 0 is "unknown" and equals nothing.
+        """
+        if not len(self.known):
+            return np.zeros(wanted.shape), np.zeros(wanted.shape, dtype=np.int64)
+        asked = user << 32 | wanted
+        at = np.minimum(np.searchsorted(self.known, asked), len(self.known) - 1)
+        found = (self.known[at] == asked) & (wanted > 0)
+        return np.where(found, self.count[at], 0.0), np.where(found, self.latest[at], 0)
 
 
 def _earlier(asked: _Asked) -> dict[str, Doubles]:
     """What happened between the user and this very video."""
     row, now_ms = asked.videos.row, asked.now_ms
-    watched, watched_at = asked.lookup("history", "", "history_at", row)
-    shown, shown_at = asked.lookup("shown", "shown_counts", "shown_at", row)
-    served, served_at = asked.lookup("served", "served_counts", "served_at", row)
+    watched, watched_at = asked.lookup(asked.history, row)
+    shown, shown_at = asked.lookup(asked.tally("shown", "shown_counts", "shown_at"), row)
+    served, served_at = asked.lookup(asked.tally("served", "served_counts", "served_at"), row)
     return {
         "watches_of_video": watched,
         "days_since_video_watch": _days_since(watched_at, now_ms),
@@ -150,8 +167,8 @@ def _earlier(asked: _Asked) -> dict[str, Doubles]:
 
 def _tastes(asked: _Asked) -> dict[str, Doubles]:
     """What the user watched of the candidate's channel and topics."""
-    channel, channel_at = asked.lookup("channels", "channel_watches", "channel_at", asked.videos.channel)
-    topics, topics_at = asked.lookup("topics", "topic_watches", "topic_at", asked.videos.topics)
+    channel, channel_at = asked.lookup(asked.tally("channels", "channel_watches", "channel_at"), asked.videos.channel)
+    topics, topics_at = asked.lookup(asked.tally("topics", "topic_watches", "topic_at"), asked.videos.topics)
     return {
         "watches_of_channel": channel,
         "days_since_channel": _days_since(channel_at, asked.now_ms),
@@ -211,7 +228,7 @@ def _shown(asked: _Asked) -> dict[str, Doubles]:
     """What became of the videos that the user was shown last, whichever they were."""
     rows, times = [user.shown[-HISTORY:] for user in asked.users], [user.shown_at[-HISTORY:] for user in asked.users]
     owner, row = _owner(rows), np.concatenate(rows)
-    watched, watched_at = asked.lookup_of(owner, "history", "", "history_at", row)
+    watched, watched_at = asked.history.of(owner, row)
     since = (watched > 0) & (watched_at >= np.concatenate(times))  # both are 0 where a data set has no times
     watches, shown = (np.bincount(owner[which], minlength=len(rows)) for which in (since, row > 0))
     last_hour = [np.count_nonzero(user.shown_at > user.now_ms - HOUR_MS) for user in asked.users]
