@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix, diags, vstack
 
 Rows = NDArray[np.integer]
 MET: Final = 1_000  # videos of a user, about: of who met more, a share is drawn (`drawn`)
@@ -120,6 +120,12 @@ def drawn(by_user: csr_matrix) -> csr_matrix:
     kept.data[draw * np.repeat(sizes, sizes) >= MET] = 0
     kept.eliminate_zeros()
     return kept
+
+
+def scaled_by_degrees(by_user: csr_matrix) -> csr_matrix:
+    """Divided by the square roots of what lines and columns sum to: neither heavy users nor popular videos rule it."""
+    scale = [diags(1 / np.sqrt(np.maximum(np.asarray(by_user.sum(axis)).ravel(), 1))) for axis in (1, 0)]
+    return (scale[0] @ by_user @ scale[1]).tocsr()
 
 
 def parts_of(by_video: csr_matrix, met: NDArray[np.integer]) -> Iterator[tuple[int, int]]:

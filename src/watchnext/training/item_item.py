@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
-from watchnext.evaluation.baselines import best_of_each, drawn, meetings, parts_of
+from watchnext.evaluation.baselines import best_of_each, drawn, meetings, parts_of, scaled_by_degrees
 from watchnext.features.spec import HISTORY
 from watchnext.generation.item_item import ItemItem
 from watchnext.training.example_set import Pairs
@@ -70,10 +70,9 @@ def _places(by_user: csr_matrix, count: int) -> _Floats:
 def leading_directions(by_user: csr_matrix, count: int) -> _Floats:
     """The `count` leading right singular vectors but the first, which is popularity: `[videos + 1, count]`.
 
-    Of the matrix of meetings, `[users, videos + 1]`, scaled by the square roots of what its lines and columns sum to.
+    Of the matrix of meetings, `[users, videos + 1]`, scaled by its degrees.
     """
-    scale = [diags(1 / np.sqrt(np.maximum(np.asarray(by_user.sum(axis)).ravel(), 1))) for axis in (1, 0)]
-    scaled = (scale[0] @ by_user @ scale[1]).astype(np.float32).tocsr()
+    scaled = scaled_by_degrees(by_user).astype(np.float32)
     size = scaled.shape[1]
     random = np.random.default_rng(0).standard_normal((size, min(size, count + 16)), np.float32)
     basis, _ = np.linalg.qr(random)

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from torch import Tensor
 
+from watchnext.evaluation.baselines import scaled_by_degrees
 from watchnext.training.example_set import Pairs
 
 _TRIVIAL: Final = 1  # the first direction is popularity
@@ -31,8 +32,7 @@ def co_occurrence_vectors(
 
     All are zeros where there are not more than `width` users and videos to tell apart.
 
-    The matrix of ones is scaled by the square roots of what its lines and columns sum to, so that neither heavy users
-    nor popular videos rule it, and its first direction, which is popularity, is left out.
+    The matrix of ones is scaled by its degrees, and its first direction, which is popularity, is left out.
 
     Args:
         person: code of the user of each meeting, from 0; meetings may repeat.
@@ -45,12 +45,11 @@ def co_occurrence_vectors(
     ones = np.ones(len(column), np.float64)
     met = csr_matrix((ones, (people, column)), shape=(int(people.max(initial=0)) + 1, ids))
     met.data[:] = 1.0  # a repeated meeting counts once
-    scale = [diags(1 / np.sqrt(np.maximum(np.asarray(met.sum(axis)).ravel(), 1))) for axis in (1, 0)]
     rank = width + _TRIVIAL
     found = np.zeros((ids, width), np.float32)
     if rank >= min(met.shape):
         return found
-    _, values, right = svds(scale[0] @ met @ scale[1], k=rank, rng=np.random.default_rng(0))
+    _, values, right = svds(scaled_by_degrees(met), k=rank, rng=np.random.default_rng(0))
     order = np.argsort(-values)[_TRIVIAL:]
     vectors = right[order].T * np.sqrt(values[order])
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
