@@ -40,3 +40,8 @@ def first(store: GenerationStore, tmp_path: Path) -> str:
 @pytest.fixture
 def second(store: GenerationStore, tmp_path: Path) -> str:
     return build_generation(store, parts(seed=2, snapshot=f"{tmp_path}-2")).generation
+
+
+@pytest.fixture
+def third(store: GenerationStore, tmp_path: Path) -> str:
+    return build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation

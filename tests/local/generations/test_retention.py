@@ -22,9 +22,8 @@ from watchnext.settings import Settings
 
 
 def test_the_collection_that_nobody_can_need_is_dropped_and_comes_back(
-    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str, tmp_path: Path
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str, third: str
 ):
-    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
     for generation in (first, second, third):
         publish(store, generation, 0, settings)
     assert index.count(store.manifest(first).collection) == 0
@@ -38,10 +37,9 @@ def test_a_collection_that_is_not_dropped_does_not_fail_the_publish(
     settings: Settings,
     first: str,
     second: str,
-    tmp_path: Path,
+    third: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
     publish(store, first, 0, settings)
     publish(store, second, 0, settings)
 
@@ -86,10 +84,9 @@ def test_a_publish_removes_what_nobody_can_need(
 
 
 def test_a_store_whose_old_files_stay_does_not_fail_the_publish(
-    store: GenerationStore, settings: Settings, first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: GenerationStore, settings: Settings, first: str, second: str, third: str, monkeypatch: pytest.MonkeyPatch
 ):
     few = generations(settings, kept=1)
-    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
     for generation in (first, second):
         publish(store, generation, 0, settings)
 
@@ -109,10 +106,9 @@ def test_a_collection_that_another_publisher_drops_meanwhile_does_not_go_live(
     index: VideoIndex,
     first: str,
     second: str,
-    tmp_path: Path,
+    third: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    third = build_generation(store, parts(seed=3, snapshot=f"{tmp_path}-3")).generation
     publish(store, first, 0, settings)
     publish(store, second, 0, settings)
 
