@@ -15,6 +15,7 @@ from watchnext.features.videos import VideoTable
 from watchnext.settings import Settings
 from watchnext.training.evaluate import merged
 from watchnext.training.example_set import ExampleSet
+from watchnext.training.item_item import fit_item_item
 from watchnext.training.towers import load_towers, train_towers
 
 
@@ -23,6 +24,7 @@ def lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
     ours.write_examples(settings, split, folder / "examples")
     train_towers(settings, folder / "examples", folder / "towers")
     data, tower = ExampleSet.load(folder / "examples"), load_towers(folder / "towers")
+    data.save_item_item(fit_item_item(data.met, videos=len(data.videos) - 1))
     rows = ours.split_rows(data, split)
     found = merged(
         data,

@@ -137,6 +137,16 @@ def test_every_example_has_the_user_of_its_moment(examples):
         assert hours(examples, history[history > 0]).tolist() == list(range(now))
 
 
+def test_videos_are_alike_by_who_met_them_before_the_split(examples):
+    """Both users met each video in its hour, so that all of the training part are neighbours and no other is."""
+    starts, rows = examples.item_item.starts, examples.item_item.rows
+    past = {f"v{hour}" for hour in range((examples.meta.split_ms - START) // HOUR_MS)}
+    known = {examples.videos.video_ids[row] for row in np.flatnonzero(np.diff(starts))}
+    assert 1 < len(past) < 20
+    assert known == past
+    assert {examples.videos.video_ids[row] for row in rows} == past
+
+
 def test_queries_are_held_out_and_their_targets_new(examples):
     first = hours(examples, np.array([rows[0] for rows in examples.queries.targets]))
     assert (START + first * HOUR_MS >= examples.meta.split_ms).all()

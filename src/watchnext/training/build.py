@@ -12,7 +12,6 @@ from watchnext.generation.bundle import ProbeUser
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 from watchnext.training.example_set import ExampleSet
-from watchnext.training.item_item import fit_item_item
 from watchnext.training.ranker import load_ranker
 from watchnext.training.towers import load_towers
 
@@ -32,7 +31,7 @@ def build(settings: Settings, *, examples: Path, towers: Path, ranker: Path, eva
         tower=load_towers(towers),
         ranker=fitted,
         quantiles=quantiles,
-        item_item=fit_item_item(data.met, videos=len(data.videos) - 1),
+        item_item=data.item_item,
         vocabularies=data.vocabularies,
         videos=data.videos,
         probes=[ProbeUser(probe["row"], RequestContext(**probe["context"])) for probe in data.probes],

@@ -27,7 +27,6 @@ from watchnext.recommend.sources import SourceTables
 from watchnext.settings import Settings
 from watchnext.training.device import device_of
 from watchnext.training.example_set import ExampleSet
-from watchnext.training.item_item import fit_item_item
 from watchnext.training.ranker import expected_seconds, load_ranker
 from watchnext.training.towers import load_towers
 
@@ -99,12 +98,8 @@ def merged(
         depth: of the lists.
     """
     videos = dataclasses.replace(data.videos, watches=watches)
-    tables = SourceTables.of(
-        videos,
-        vectors=vectors,
-        popular=popular_rows(videos, {}),
-        item_item=fit_item_item(data.met, videos=len(videos) - 1),
-    )
+    popular = popular_rows(videos, {})
+    tables = SourceTables.of(videos, vectors=vectors, popular=popular, item_item=data.item_item)
     now_ms, users = data.meta.split_ms, data.queries.users
     return merged_lists(tables, users, asked, data.queries.seen, now_ms=now_ms, candidates=candidates, depth=depth)
 

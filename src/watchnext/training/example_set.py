@@ -7,9 +7,11 @@
 <folder>/watched.npz       completed watches of the training part, for the baselines
 <folder>/met.npz           all that was watched or shown in the training part, for the start of the towers' embeddings
 <folder>/met_unlabelled.npz  those of them that no ranker example shows, for the start of the ranker's
+<folder>/item_item.npz     which videos the same users met: the source beside the towers
 <folder>/videos.npz  countries.npz  countries.json  vocabularies.json  probes.json  meta.json
 
-The first three are as long as the log is: they are written and read a part at a time.
+The first three are as long as the log is: they are written and read a part at a time. Who trains needs no item-item
+table, which is long where videos are many: it is read when asked.
 """
 
 import json
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
+from watchnext.generation.item_item import ItemItem
 from watchnext.training.lines import LineFile, Lines, columns_of, names_of
 
 Ints = NDArray[np.int32]
@@ -129,7 +132,7 @@ class Meta:
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleFiles:
-    """The examples, whose files are as long as the log is."""
+    """The long files, which are read when asked."""
 
     folder: Path
 
@@ -148,6 +151,16 @@ class ExampleFiles:
         """Impressions after it."""
         return LineFile(self.folder / "held_out.parquet", RankerExamples)
 
+    @cached_property
+    def item_item(self) -> ItemItem:
+        """Which videos the same users met, in the training part."""
+        with np.load(self.folder / "item_item.npz", allow_pickle=False) as columns:
+            return ItemItem.from_columns(columns)
+
+    def save_item_item(self, table: ItemItem) -> None:
+        """Write what `item_item` reads."""
+        _save(self.folder / "item_item.npz", **table.columns())
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleSet(ExampleFiles):
@@ -164,7 +177,7 @@ class ExampleSet(ExampleFiles):
     probes: list[dict[str, Any]]  # {"row": merged user rows, "context": a request's}
 
     def save(self) -> None:
-        """Write all files but those of the examples, which their writers write."""
+        """Write all but the long files, which have writers of their own."""
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
         self.queries.save(folder / "queries.npz")

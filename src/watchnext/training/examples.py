@@ -36,6 +36,7 @@ from watchnext.training.example_set import (
     RankerExamples,
     TowerExamples,
 )
+from watchnext.training.item_item import fit_item_item
 from watchnext.training.labels import NEXT_WATCHES
 from watchnext.training.moments import Encoded, Encoder, Impressions, encode_moments
 from watchnext.training.snapshot import Snapshot
@@ -84,6 +85,8 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
             questions.append(_questions(_within(asked, part), part, rows))
     queries = _some(Queries.joined(questions))
     counts = _counts(events, queries)
+    met = _pairs(events.met, rows)
+    files.save_item_item(fit_item_item(met, videos=len(videos) - 1))
     ExampleSet(
         folder=folder,
         meta=Meta(
@@ -97,7 +100,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         videos=videos,
         queries=queries,
         watched=_pairs(events.watched, rows),
-        met=_pairs(events.met, rows),
+        met=met,
         met_unlabelled=_pairs(events.met_unlabelled, rows),
         country_watches=_country_watches(events.watched, events.profiles, words),
         probes=_probes(frozen, events.watches, snapshot.end_ms),
