@@ -84,7 +84,7 @@ def _verdict(name: str, batches: Batches, model: torch.nn.Module, loss_of: Loss,
 
 
 def _towers(files: ExampleFiles, table: VideoTable) -> tuple[Batches, torch.nn.Module, Loss]:
-    tower = TwoTower(CONFIG.tower_config(SIZES))
+    tower = TwoTower(CONFIG.tower_config(SIZES, until_ms=0))
     users = Streamed(files.towers, CONFIG.batch, SEED, partial(tower_inputs, videos=table))
     negatives = Negatives(files.towers.counts("row", len(table)), draws=CONFIG.negatives, seed=SEED)
     return WithNegatives(users, negatives, table), tower, partial(tower_loss, tower)

@@ -122,7 +122,7 @@ def plain_loop(world: World) -> Callable[[], None]:
 
     def run() -> None:
         seed_torch(training.seed)
-        tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
+        tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos), data.meta.split_ms))
         optimiser = torch.optim.Adam(tower.parameters(), lr=config.tower_learning_rate)
         for batch in (batch for epoch in epochs for batch in epoch):
             optimiser.zero_grad()

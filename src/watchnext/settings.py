@@ -100,7 +100,7 @@ class Training(Section):
     epochs: int = Field(0, ge=0, description="of the ranker")
     tower_epochs: int = Field(0, ge=0)
     batch: int = Field(0, ge=0)
-    embedding_dim: int = Field(0, ge=0, description="width of user and video vectors")
+    embedding_dim: int = Field(0, ge=0, description="width of what vectors tell of taste")
     tower: list[Annotated[int, Field(ge=1)]] = Field([], description="hidden layers of the user tower")
     ranker: list[Annotated[int, Field(ge=1)]] = Field([], description="hidden layers of the ranker")
     negatives: int = Field(0, ge=0, description="sampled negatives a batch")

@@ -12,8 +12,8 @@ _tower_config = ProfileConfig.tower_config
 
 
 def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tower_config(self: ProfileConfig, sizes: Sizes) -> TowerConfig:
-        return replace(_tower_config(self, sizes), id_dropout=0.0)
+    def tower_config(self: ProfileConfig, sizes: Sizes, until_ms: int) -> TowerConfig:
+        return replace(_tower_config(self, sizes, until_ms), id_dropout=0.0)
 
     monkeypatch.setattr(ProfileConfig, "tower_config", tower_config)
 

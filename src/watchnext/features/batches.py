@@ -101,6 +101,7 @@ def video_batch(videos: CandidateVideos) -> Batch:
         "topics": _without_empty_columns(videos.topics),
         "language": videos.language,
         "length": np.stack([length, length * length], axis=1),
+        "uploaded_at": videos.uploaded_at,
     }
 
 

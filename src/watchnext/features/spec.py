@@ -7,7 +7,7 @@ from typing import Final
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 
-VERSION: Final = 5  # raise when a formula in this room changes and no name or size does
+VERSION: Final = 6  # raise when a formula in this room changes and no name or size does
 
 HISTORY: Final = 50  # watches and search tokens kept (the paper's bags)
 EXPOSURES: Final = 100  # videos with impression or serving counts kept

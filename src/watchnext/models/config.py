@@ -62,6 +62,7 @@ class TowerConfig(ModelConfig):
     pooling: Pooling = "average"  # "attention": averages, and attention over the last watches
     windows: tuple[int, ...] = (50,)  # the last so many watches, each pooled on its own
     id_dropout: float = 0.1  # share of training videos without their id part, so that the content part stands alone
+    until_ms: int = 0  # end of the training part, where the example age is 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +97,11 @@ class ProfileConfig:
     windows: tuple[int, ...] = (50,)
     ranking_weight: Weighting = "expected"
 
-    def tower_config(self, sizes: Sizes) -> TowerConfig:
-        """The towers over vocabularies of `sizes`."""
+    def tower_config(self, sizes: Sizes, until_ms: int) -> TowerConfig:
+        """The towers over vocabularies of `sizes`, trained on what was before `until_ms`."""
         return TowerConfig(
             sizes=sizes,
+            until_ms=until_ms,
             embedding_dim=self.embedding_dim,
             hidden=self.tower,
             pooling=self.pooling,

@@ -4,7 +4,8 @@ Paper, section 3: averaged embeddings of watches and search tokens beside demogr
 ReLU tower. Ours adds a video tower: the id embedding, which the history shares, plus a content part from channel,
 topics, language and length. A video without an id (cold or rare) is its content part alone. Beside what was watched it
 reads what was shown, whose id embeddings are the same (docs/adr/0032). And ours lets both averages past the ReLU tower,
-by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022). Where order tells
+by learnt gains, so that videos watched together are near each other from the start (docs/adr/0022). Both vectors end in
+the parts of the curve of days since upload, through which example age works (docs/adr/0042). Where order tells
 more than the bag, the last few watches are pooled once more (`TowerConfig.windows`), and attention over the watches is
 added to the averages (`TowerConfig.pooling`, docs/adr/0034).
 """
@@ -12,7 +13,8 @@ added to the averages (`TowerConfig.pooling`, docs/adr/0034).
 import torch
 from torch import Tensor, nn
 
-from watchnext.features.spec import HISTORY, TOWER_FEATURES
+from watchnext.features.batches import EXAMPLE_AGE_SCALE
+from watchnext.features.spec import DAY_MS, HISTORY, TOWER_FEATURES
 from watchnext.models.attention import NewestAsks
 from watchnext.models.config import TowerConfig
 from watchnext.models.layers import (
@@ -25,10 +27,12 @@ from watchnext.models.layers import (
     warm_start,
     width_of,
 )
+from watchnext.models.upload_curve import WIDTH, UploadCurve
 
 __all__ = ["TowerConfig", "TwoTower"]
 
 BAG_GAIN = 3.0  # of each bag at the start: averages are that much shorter than their parts
+EXAMPLE_AGE = TOWER_FEATURES.index("example_age_days")
 LENGTH_FEATURES = 2  # log of the video's length and its square (`batches.video_batch`)
 
 
@@ -55,9 +59,15 @@ class TwoTower(nn.Module):
         self.shown_gain = nn.Parameter(torch.tensor(BAG_GAIN))
         content = width_of(self.channel_embedding, self.topic_embedding, self.language_embedding)
         self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
+        self.upload_curve = UploadCurve()
+
+    @property
+    def width(self) -> int:
+        """Of the vectors: what tells tastes, and behind it what tells the days since upload."""
+        return self.config.embedding_dim + WIDTH
 
     def user(self, batch: dict[str, Tensor]) -> Tensor:
-        """User vectors `[users, dim]` of a `tower_batch`."""
+        """User vectors `[users, width]` of a `tower_batch`."""
         mode = "average" if self.attention is not None else self.config.pooling
         table, (watched, met) = gathered(self.video_embedding, batch["history"], batch["shown"])
         windows = [pool(table, watched[:, :size], mode) for size in self.config.windows]
@@ -74,23 +84,32 @@ class TwoTower(nn.Module):
         learnt = self.user_vector(self.user_tower(torch.cat(parts, dim=1)))
         history = torch.einsum("w,wbd->bd", self.history_gain, torch.stack(windows))
         vector: Tensor = learnt + history + self.shown_gain * shown
-        return vector if self.attention is None else vector + self.attention(table, watched)
+        if self.attention is not None:
+            vector = vector + self.attention(table, watched)
+        example_age_days = batch["continuous"][:, EXAMPLE_AGE] * EXAMPLE_AGE_SCALE
+        return torch.cat([vector, self.upload_curve.of_users(example_age_days)], dim=1)
 
     def warm_start(self, vectors: Tensor) -> None:
         """Set the id embeddings that have a vector `[embedding ids, dim]` of other than zeros; the rest stay random."""
         warm_start(self.video_embedding, vectors)
 
     def videos(self, batch: dict[str, Tensor]) -> Tensor:
-        """Video vectors `[videos, dim]` of a `video_batch`; in training, some go without their id part."""
+        """Video vectors `[videos, width]` of a `video_batch`; in training, some go without their id part."""
         ids = self.video_embedding(batch["embedding"])
         if self.training and self.config.id_dropout:
             kept = torch.rand(len(ids), 1, device=ids.device) >= self.config.id_dropout
             ids = ids * kept
-        vectors: Tensor = ids + self.content(batch)
-        return vectors
+        return self._with_upload(ids + self._content(batch), batch)
 
     def content(self, batch: dict[str, Tensor]) -> Tensor:
-        """The content part alone, `[videos, dim]`: what a cold video's vector is."""
+        """Without the id part, `[videos, width]`: what a cold video's vector is."""
+        return self._with_upload(self._content(batch), batch)
+
+    def _with_upload(self, vectors: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        days = (self.config.until_ms - batch["uploaded_at"]).to(vectors.dtype) / DAY_MS
+        return torch.cat([vectors, self.upload_curve.of_videos(days)], dim=1)
+
+    def _content(self, batch: dict[str, Tensor]) -> Tensor:
         parts = [
             self.channel_embedding(batch["channel"]),
             pool(self.topic_embedding, batch["topics"]),

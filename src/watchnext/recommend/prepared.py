@@ -23,7 +23,11 @@ class PreparedGeneration:
     def of(cls, bundle: Bundle) -> "PreparedGeneration":
         """Compute the orders and warm the tower up."""
         tables = SourceTables.of(
-            bundle.videos, vectors=bundle.vectors, popular=bundle.popular, item_item=bundle.item_item
+            bundle.videos,
+            vectors=bundle.vectors,
+            popular=bundle.popular,
+            item_item=bundle.item_item,
+            dim=bundle.tower.config.embedding_dim,  # not by when they were uploaded
         )
         prepared = cls(bundle, tables)
         context = RequestContext(now_ms=0, surface="", device="", country="", seed_video_id="")

@@ -38,7 +38,8 @@ class SourceTables:
 
     videos: VideoTable
     vectors: NDArray[np.float32]  # [V, D]
-    lengths: NDArray[np.float32]  # [V], of the vectors, at least a tiny number
+    tastes: NDArray[np.float32]  # [V, D'], what of the vectors makes videos alike
+    lengths: NDArray[np.float32]  # [V], of the tastes, at least a tiny number
     item_item: ItemItem
     popularity: NDArray[np.float32]  # [V], log of decayed watches
     trending: Rows  # by decayed watches
@@ -57,17 +58,23 @@ class SourceTables:
         vectors: NDArray[np.float32],
         popular: Mapping[str, Rows],
         item_item: ItemItem,
+        dim: int | None = None,
     ) -> "SourceTables":
-        """The orders of a generation; ties go to the lower row."""
+        """The orders of a generation; ties go to the lower row.
+
+        `dim`: of a vector the first so many tell which videos are alike; all of them, where nothing is said.
+        """
         rows = np.arange(1, len(videos.video_ids), dtype=np.int32)
         watches = np.asarray(videos.watches)[rows]
         by_upload = rows[np.argsort(videos.uploaded_at[rows], kind="stable")]
         by_channel = rows[np.lexsort((-watches, videos.channel[rows]))]
         channels = videos.channel[by_channel]
+        tastes = vectors[:, :dim]
         return cls(
             videos=videos,
             vectors=vectors,
-            lengths=np.maximum(np.linalg.norm(vectors, axis=1), np.float32(1e-12)),
+            tastes=tastes,
+            lengths=np.maximum(np.linalg.norm(tastes, axis=1), np.float32(1e-12)),
             item_item=item_item,
             popularity=np.log1p(videos.watches),
             trending=rows[np.argsort(-watches, kind="stable")],
@@ -106,7 +113,7 @@ class SourceTables:
         """The `NEIGHBOURS` videos nearest to row `anchor` by cosine, nearest first; remembered."""
         neighbours = self._neighbours.get(anchor)
         if neighbours is None:
-            cosine = self.vectors @ self.vectors[anchor] / self.lengths
+            cosine = self.tastes @ self.tastes[anchor] / self.lengths
             cosine[[0, anchor]] = -np.inf
             nearest = np.argpartition(-cosine, min(NEIGHBOURS, len(cosine) - 1))[:NEIGHBOURS]
             nearest = nearest[np.isfinite(cosine[nearest])]
@@ -144,7 +151,7 @@ class SourceTables:
         """The id of the watched video that is nearest by cosine to each of `rows`; "" where none was watched."""
         if not len(watched):
             return [""] * len(rows)
-        cosine = (self.vectors[rows] @ self.vectors[watched].T) / self.lengths[watched]
+        cosine = (self.tastes[rows] @ self.tastes[watched].T) / self.lengths[watched]
         return [self.videos.video_ids[int(row)] for row in watched[np.argmax(cosine, axis=1)]]
 
     def _of_channel(self, channel: int) -> Rows:

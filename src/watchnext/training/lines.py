@@ -8,7 +8,7 @@ written a part at a time and read a row group at a time; neither end holds more 
     others    a column each
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,12 @@ class Lines:
     def take(self, at: Any) -> Self:
         """The lines of an index array, a slice or a mask."""
         return self.of({name: column[at] for name, column in self.columns().items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The lines of all parts, of which there is at least one."""
+        columns = [part.columns() for part in parts]
+        return cls.of({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
 
     def columns(self) -> Arrays:
         """All columns by name, those of the users among them."""

@@ -58,7 +58,7 @@ def train_towers(
     config = config or profile_config(settings.profile, settings.training.model_dump())
     plan = Plan.of(settings, "towers", config.tower_epochs, folder, share)
     seed_torch(seed)
-    tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos)))
+    tower = TwoTower(config.tower_config(sizes_of(data.vocabularies, data.videos), data.meta.split_ms))
     tower.warm_start(start_of_ids(data.met, data.videos.embedding, config.embedding_dim))
     tower.to(plan.device)
     positives = Streamed(data.towers, config.batch, seed, lambda examples: tower_inputs(examples, data.videos), share)

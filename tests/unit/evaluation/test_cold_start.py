@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from tests.unit.features.world import video_table
-from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
+from tests.unit.models.model_world import DIM, encoded, towers, user_inputs, video_inputs
 from watchnext.evaluation import baselines
 from watchnext.evaluation import cold_start as module
 from watchnext.evaluation.baselines import Popular, top_rows
@@ -72,8 +72,9 @@ def test_new_videos_are_found_by_their_content_alone(monkeypatch):
     user = user_inputs(encoded(["song"], search_terms=["cats"]))
     with torch.no_grad():
         content = tower.content(video_inputs()) @ tower.user(user)[0]
-        tower.video_embedding.weight[2] = -100 * tower.user(user)[0]
-        tower.video_embedding.weight[1] = 100 * tower.user(user)[0]
+        taste = tower.user(user)[0, :DIM]
+        tower.video_embedding.weight[2] = -100 * taste
+        tower.video_embedding.weight[1] = 100 * taste
     assert content[FILM] > content[NEWS]
 
     found = cold_start(tower, video_table(), asked([[FILM], [NEWS]]), watched=np.array([SONG]), met=np.array([SONG]))
@@ -88,7 +89,7 @@ def test_users_are_asked_with_what_is_left_of_them(monkeypatch):
     monkeypatch.setattr(module, "DEPTH", 1)
     tower = towers()
     with torch.no_grad():
-        stranger = tower.user(user_inputs(encoded([])))[0]
+        stranger = tower.user(user_inputs(encoded([])))[0, :DIM]
         tower.video_embedding.weight[1] = -1000 * stranger
     met, watched = np.array([FILM, SONG, NEWS]), np.array([SONG, SONG, FILM])
 

@@ -105,7 +105,7 @@ def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> G
         }
         users.append(ProbeUser(row, RequestContext(now_ms=NOW_MS, surface="home")))
     return GenerationParts(
-        tower=TwoTower(PROFILES["tiny"].tower_config(sizes)),
+        tower=TwoTower(PROFILES["tiny"].tower_config(sizes, NOW_MS)),
         ranker=Ranker(PROFILES["tiny"].ranker_config(sizes, len(RANKER_FEATURES))),
         quantiles=QuantileNormalizer.fit(rng.random((50, len(RANKER_FEATURES))), bins=8),
         item_item=item_item(),

@@ -27,9 +27,12 @@ SIZES = Sizes(
 FEATURES = len(RANKER_FEATURES)
 
 
+DIM = 6  # of the towers' vectors, before what tells the upload
+
+
 def towers(**config):
     torch.manual_seed(0)
-    return TwoTower(TowerConfig(sizes=SIZES, embedding_dim=6, hidden=(12, 8), **config)).eval()
+    return TwoTower(TowerConfig(sizes=SIZES, embedding_dim=DIM, hidden=(12, 8), **config)).eval()
 
 
 def ranker(dropout=0.0):

@@ -25,7 +25,8 @@ def test_settings_override_the_profile():
     settings = Training(embedding_dim=8, tower=[10, 4], pooling="max", ranking_weight="paper", cap_per_user=3)
     config = profile_config("tiny", settings.model_dump())
     assert (config.cap_per_user, config.ranking_weight) == (3, "paper")
-    assert config.tower_config(SIZES) == TowerConfig(sizes=SIZES, embedding_dim=8, hidden=(10, 4), pooling="max")
+    wanted = TowerConfig(sizes=SIZES, embedding_dim=8, hidden=(10, 4), pooling="max", until_ms=5)
+    assert config.tower_config(SIZES, until_ms=5) == wanted
     assert config.ranker_config(SIZES, 34).hidden == (32,)
 
 

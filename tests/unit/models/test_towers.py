@@ -1,9 +1,12 @@
+import math
+
 import pytest
 import torch
 
 from tests.unit.features.world import NOW
-from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
+from tests.unit.models.model_world import DIM, encoded, towers, user_inputs, video_inputs
 from watchnext.models.losses import sampled_softmax
+from watchnext.models.upload_curve import GAIN, PERIODS
 
 FILM, SONG, NEWS = 1, 2, 3  # rows; film and song have embedding ids, news is cold
 
@@ -24,19 +27,20 @@ def test_the_averaged_history_goes_past_the_relu_tower_by_the_gain():
     model = towers()
     both, nobody = user_inputs(encoded(["film", "song"])), user_inputs(encoded([]))
     with torch.no_grad():
-        before, of_nobody = model.user(both), model.user(nobody)
+        before, of_nobody = model.user(both)[:, :DIM], model.user(nobody)
         model.history_gain += 2.0
         film, song = model.video_embedding.weight[2], model.video_embedding.weight[1]
-        assert torch.allclose(model.user(both) - before, film + song, atol=1e-5)  # 2.0 times their mean
+        assert torch.allclose(model.user(both)[:, :DIM] - before, film + song, atol=1e-5)  # 2.0 times their mean
         assert torch.equal(model.user(nobody), of_nobody)
 
 
 def test_a_window_pools_the_last_watches_alone():
     model = towers(windows=(50, 1))
     with torch.no_grad():
-        before = [model.user(user_inputs(encoded(history))) for history in (["film", "song"], ["song", "film"])]
+        asked = [user_inputs(encoded(history)) for history in (["film", "song"], ["song", "film"])]
+        before = [model.user(batch)[:, :DIM] for batch in asked]
         model.history_gain[1] += 2.0  # of the last watch
-        after = [model.user(user_inputs(encoded(history))) for history in (["film", "song"], ["song", "film"])]
+        after = [model.user(batch)[:, :DIM] for batch in asked]
         film, song = model.video_embedding.weight[2], model.video_embedding.weight[1]
     assert torch.allclose(after[0] - before[0], 2 * song, atol=1e-5)
     assert torch.allclose(after[1] - before[1], 2 * film, atol=1e-5)
@@ -106,3 +110,17 @@ def test_towers_learn_which_video_follows_which(pooling):
     model.eval()
     assert (model.user(users) @ model.videos(video_inputs()).T).argmax(dim=1).tolist() == following.tolist()
     assert model.video_embedding.weight[0].tolist() == [0.0] * 6
+
+
+def test_through_example_age_a_video_is_as_old_as_it_was_at_the_watch():
+    """The news, uploaded half a day before the end: at an example age of two days it was not there yet."""
+    model = towers(until_ms=NOW)
+    with torch.no_grad():
+        before = model.user(user_inputs(encoded(), example_age_days=2.0)) @ model.videos(video_inputs()).T
+        model.upload_curve.sines += 0.1
+        after = model.user(user_inputs(encoded(), example_age_days=2.0)) @ model.videos(video_inputs()).T
+    added = (after - before)[0]
+    by_hand = [
+        sum(GAIN * 0.1 * math.sin(2 * math.pi * (days - 2) / period) for period in PERIODS) for days in (10.0, 0.5)
+    ]
+    assert added[[FILM, NEWS]].tolist() == pytest.approx(by_hand, abs=1e-3)

@@ -1,10 +1,13 @@
 """Popularity against days since upload, as it was and as towers tell it (paper, section 3.3 and figure 4).
 
 For videos that were uploaded while the training part was written: the share of next watches that a video of an age
-gets, from some days before its upload, when it is 0, to some after. The towers are asked for it by the example age
-that such a watch had. Towers that know no example age give each video one number, its mean over the training part.
+gets, from some days before its upload, when it is 0, to some after. The towers are asked what the users of that day's
+examples watch next, of all that these do not know already: who has watched a video or passed it over hardly watches it,
+which is the half of a falling curve that is no matter of age.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +17,13 @@ from numpy.typing import NDArray
 
 from watchnext.clock import DAY_MS
 from watchnext.evaluation.tower_lists import video_vectors
-from watchnext.features.batches import tower_batch
+from watchnext.features.batches import known_rows, tower_batch
 from watchnext.models.layers import Amend, as_tensors
 from watchnext.models.towers import TwoTower
-from watchnext.training.example_set import ExampleSet
+from watchnext.training.example_set import ExampleSet, TowerExamples
 
 BEFORE, AFTER = 4, 10  # days around the upload
-USERS: Final = 200  # who are asked
+USERS: Final = 400  # of a day who are asked
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +63,7 @@ def popularity_by_age(tower: TwoTower, data: ExampleSet, amend: Amend = dict) ->
     observed = _observed(rows, ages, asked, videos=len(data.videos))[cells]
     if not observed.any():
         return None
-    predicted = _predicted(tower, data, amend, asked)[cells]
+    predicted = _predicted(tower, data, amend, _examples_of(data, asked))[cells]
     return Curve(days.tolist(), observed.mean(axis=0).tolist(), predicted.mean(axis=0).tolist())
 
 
@@ -73,13 +76,26 @@ def _observed(rows: NDArray[np.int32], ages: NDArray[np.float32], asked: NDArray
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, asked: NDArray[np.int64]) -> Floats:
-    """Mean probability of each video over some users of the holdout, `[days, videos]`; `asked` as of `_observed`."""
-    users = data.queries.users.take(slice(USERS))
-    vectors = torch.from_numpy(video_vectors(tower, data.videos, amend))[1:]
-    shares = np.zeros((len(asked), len(data.videos)))
-    for place, day in enumerate(asked.tolist()):
-        batch = amend(as_tensors(tower_batch(users, data.videos, day + 0.5)))
+def _examples_of(data: ExampleSet, asked: NDArray[np.int64]) -> list[TowerExamples]:
+    """The first `USERS` examples of each day; `asked` as of `_observed`."""
+    taken: list[list[TowerExamples]] = [[] for _ in asked]
+    for columns in data.towers.scan():
+        part = TowerExamples.of(columns)
+        day = part.age_days.astype(np.int64)
+        for examples, wanted in zip(taken, asked.tolist(), strict=True):
+            examples.append(part.take(np.flatnonzero(day == wanted)[: USERS - sum(map(len, examples))]))
+    return [TowerExamples.joined(examples) for examples in taken]
+
+
+def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, days: Sequence[TowerExamples]) -> Floats:
+    """Mean probability of each video over a day's examples, `[days, videos]`, among what their users do not know."""
+    vectors = torch.from_numpy(video_vectors(tower, data.videos, amend))
+    shares = np.zeros((len(days), len(data.videos)))
+    for place, examples in enumerate(days):
+        batch = amend(as_tensors(tower_batch(examples.users, data.videos, examples.age_days)))
+        known = torch.from_numpy(known_rows(examples.users)).long()
         with torch.inference_mode():
-            shares[place, 1:] = (tower.user(batch) @ vectors.T).softmax(dim=1).mean(dim=0).numpy()
+            logits = (tower.user(batch) @ vectors.T).scatter(1, known, -math.inf)
+            logits[:, 0] = -math.inf
+            shares[place] = logits.softmax(dim=1).mean(dim=0).numpy()
     return shares

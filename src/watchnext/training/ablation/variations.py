@@ -12,8 +12,9 @@ import numpy as np
 from torch import Tensor, zeros_like
 
 from watchnext.errors import UsageError
-from watchnext.features.spec import HISTORY, RANKER_FEATURES, TOWER_FEATURES
+from watchnext.features.spec import HISTORY, RANKER_FEATURES
 from watchnext.models.layers import Amend
+from watchnext.models.towers import EXAMPLE_AGE
 from watchnext.training.example_set import RankerExamples, TowerExamples
 
 Stage = Literal["towers", "ranker"]
@@ -28,9 +29,8 @@ METRICS: Final[dict[Stage, tuple[str, ...]]] = {"towers": TOWER_METRICS, "ranker
 LESS_IS_BETTER: Final = ("weighted_per_user_loss", FRESHNESS_ERROR)
 
 _PLACE_AND_TIME: Final = ("country", "device", "gender", "surface", "hour")
-_VIDEO_CONTENT: Final = ("channel", "topics", "language", "length")
+_VIDEO_CONTENT: Final = ("channel", "topics", "language", "length", "uploaded_at")
 _WATCHED_CONTENT: Final = ("history_channels", "history_topics")
-_EXAMPLE_AGE: Final = TOWER_FEATURES.index("example_age_days")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +93,7 @@ _TOWERS: Final = (
         name="no-example-age",
         stage="towers",
         says="without the age of an example",
-        amend=without(continuous=_EXAMPLE_AGE),
+        amend=without(continuous=EXAMPLE_AGE),
         metrics=(FRESHNESS_ERROR, *TOWER_METRICS),
     ),
     Variation(
@@ -136,7 +136,7 @@ _TOWERS: Final = (
         name="add-demographics",
         stage="towers",
         says="and demographics, place and time",
-        amend=without("shown", continuous=_EXAMPLE_AGE),
+        amend=without("shown", continuous=EXAMPLE_AGE),
     ),
     Variation(
         name="add-example-age",

@@ -9,20 +9,24 @@ import pytest
 import torch
 
 from tests.unit.features.world import DAY, NOW, video_table
-from tests.unit.models.model_world import encoded, towers, user_inputs, video_inputs
+from tests.unit.models.model_world import encoded, towers
 from tests.unit.training.example_lines import example_set, tower_examples, written
-from watchnext.features.batches import UserColumns, tower_batch
+from watchnext.features.batches import UserColumns, tower_batch, video_batch
+from watchnext.models.layers import as_tensors
 from watchnext.training.ablation import freshness
 from watchnext.training.ablation.freshness import AFTER, BEFORE, popularity_by_age
 from watchnext.training.ablation.variations import VARIATIONS
-from watchnext.training.example_set import ExampleSet, Meta, Queries
+from watchnext.training.example_set import ExampleSet, Meta
 
-FILM, SONG = 1, 2
+FILM, SONG, NEWS = 1, 2, 3
 SONG_AGES = tuple(day + 0.25 for day in range(20))
 
 
 def examples(folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG_AGES) -> ExampleSet:
-    """Watches of the song, one a day, and two of the film, `uploaded_days` old, on the days after its upload."""
+    """Watches of the song, one a day, and two of the film, `uploaded_days` old, on the days after its upload.
+
+    All are of users who know the song.
+    """
     videos = video_table()
     uploaded = np.full(len(videos), NOW - 100 * DAY)
     uploaded[FILM] = NOW - uploaded_days * DAY
@@ -30,12 +34,12 @@ def examples(folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG
         folder,
         meta=Meta(snapshot="", split_ms=NOW, end_ms=NOW, counts={}),
         videos=replace(videos, uploaded_at=uploaded),
-        queries=Queries(users=UserColumns.of([encoded(["song"])]), seen=[], targets=[]),
     )
     folder.mkdir()
     rows = [SONG] * len(song) + [FILM, FILM]
     ages = np.array([*song, 11.75, 10.75], np.float32)
-    written(data.towers.path, replace(tower_examples(rows), age_days=ages))
+    users = UserColumns.of([encoded(["song"])] * len(rows))
+    written(data.towers.path, replace(tower_examples(rows), users=users, age_days=ages))
     return data
 
 
@@ -47,14 +51,31 @@ def test_the_observed_share_is_that_of_the_day(tmp_path):
     assert curve.observed == wanted
 
 
-def test_the_towers_are_asked_with_the_age_that_a_watch_of_the_day_has(tmp_path):
-    tower = towers()
-    curve = popularity_by_age(tower, examples(tmp_path / "e", uploaded_days=12.0))
+def test_the_towers_are_asked_what_the_users_of_the_day_watch_next_of_what_they_do_not_know(tmp_path):
+    data = examples(tmp_path / "e", uploaded_days=12.0)
+    tower = towers(until_ms=NOW)
+    with torch.no_grad():
+        tower.upload_curve.sines += 0.01
+    curve = popularity_by_age(tower, data)
+    assert len(set(curve.predicted)) > 1
+    videos, lines = as_tensors(video_batch(data.videos)), data.towers.read()
     for day, predicted in zip(curve.days, curve.predicted, strict=True):
-        with torch.inference_mode():
-            user = tower.user(user_inputs(encoded(["song"]), example_age_days=12 - day + 0.5))
-            by_hand = (user @ tower.videos(video_inputs())[1:].T).softmax(dim=1)[0, FILM - 1].item()
-        assert predicted == pytest.approx(by_hand, rel=1e-5)
+        shares = []
+        for at in np.flatnonzero(lines.age_days.astype(int) == 12 - day):
+            one = lines.take([at])
+            with torch.inference_mode():
+                user = tower.user(as_tensors(tower_batch(one.users, data.videos, one.age_days)))
+                logits = (user @ tower.videos(videos).T)[0]
+            shares.append(logits[[FILM, NEWS]].softmax(dim=0)[0].item())  # all know the song
+        assert predicted == pytest.approx(np.mean(shares), rel=1e-4)
+
+
+def test_of_a_day_with_many_watches_some_are_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(freshness, "USERS", 1)
+    asked = []
+    monkeypatch.setattr(freshness, "tower_batch", lambda *given: asked.append(given) or tower_batch(*given))
+    popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=12.0))
+    assert [len(users) for users, _, _ in asked] == [1] * (BEFORE + AFTER)
 
 
 def test_without_example_age_the_curve_is_flat(tmp_path):
