@@ -77,7 +77,8 @@ def publish(
                 "refresh_index again (`watchnext pipeline run refresh_index`)"
             )
         store.replicas.forget_dead()
-        verify_index(bundle, index)  # in the lock: before it another publisher may have dropped the collection
+        store.manifest(generation, overlay)  # both in the lock: before it another publisher may have removed the files
+        verify_index(bundle, index)  # or dropped the collection
         store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
         try:
             _wait_for_replicas(store, target, lock.token, timeout_s, settings.generations.poll_s, say)

@@ -12,6 +12,8 @@ from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDE
 from watchnext.errors import GenerationError, VectorIndexError
 from watchnext.generation import publish as publish_module
 from watchnext.generation.build import build_generation
+from watchnext.generation.bundle import Bundle
+from watchnext.generation.collection import load_index
 from watchnext.generation.lock import Lock, publishing
 from watchnext.generation.manifest import Target
 from watchnext.generation.publish import publish, rollback
@@ -122,3 +124,25 @@ def test_a_collection_that_another_publisher_drops_meanwhile_does_not_go_live(
         publish(store, first, 0, settings)
     assert (store.pointer().live, store.pointer().staged) == (Target(third), None)
     assert index.count(f"videos_{third}_0") == VIDEOS
+
+
+def test_a_generation_that_another_publisher_removes_meanwhile_does_not_go_live(
+    store: GenerationStore,
+    settings: Settings,
+    first: str,
+    second: str,
+    third: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Without a replica to refuse it the pointer moved to what was not in the store any more."""
+    publish(store, second, 0, settings)
+
+    def overtaken(bundle: Bundle, index: VideoIndex) -> None:
+        monkeypatch.undo()
+        publish(store, third, 0, generations(settings, kept=1))  # removes the first
+        load_index(bundle, index)
+
+    monkeypatch.setattr(publish_module, "load_index", overtaken)
+    with pytest.raises(GenerationError, match=f"there is no generation '{first}'"):
+        publish(store, first, 0, settings)
+    assert (store.pointer().live, store.pointer().staged) == (Target(third), None)
