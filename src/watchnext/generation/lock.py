@@ -46,8 +46,13 @@ def publishing(files: Files, clock: Clock, *, hold_s: float) -> Iterator[Lock]:
     try:
         yield lock
     finally:
-        if _read(files) == lock:
+        if is_held(files, lock):
             files.delete(LOCK_FILE)
+
+
+def is_held(files: Files, lock: Lock) -> bool:
+    """Whether `lock` is still the one in force."""
+    return _read(files) == lock
 
 
 def check_held(files: Files, lock: Lock) -> None:

@@ -16,7 +16,7 @@ import structlog
 
 from watchnext.errors import GenerationError
 from watchnext.generation.collection import load_index, verify_index
-from watchnext.generation.lock import check_held, publishing
+from watchnext.generation.lock import check_held, is_held, publishing
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.retention import forget_collection, remove_superseded
 from watchnext.generation.store import GenerationStore
@@ -71,23 +71,23 @@ def publish(
     timeout_s = settings.generations.ack_timeout_s
     with publishing(store.files, store.clock, hold_s=timeout_s + LOCK_MARGIN_S) as lock:
         before = store.pointer()
-        if replacing not in (None, before.live):
-            raise GenerationError(
-                f"{target} was built on {replacing}, and {before.live} went live meanwhile: nothing was published; run "
-                "refresh_index again (`watchnext pipeline run refresh_index`)"
-            )
-        store.replicas.forget_dead()
-        store.manifest(generation, overlay)  # both in the lock: before it another publisher may have removed the files
-        verify_index(bundle, index)  # or dropped the collection
-        store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
         try:
+            if replacing not in (None, before.live):
+                raise GenerationError(
+                    f"{target} was built on {replacing}, and {before.live} went live meanwhile: nothing was published; "
+                    "run refresh_index again (`watchnext pipeline run refresh_index`)"
+                )
+            store.replicas.forget_dead()
+            store.manifest(generation, overlay)  # both in the lock: before it another may have removed the files
+            verify_index(bundle, index)  # or dropped the collection
+            store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
             _wait_for_replicas(store, target, lock.token, timeout_s, settings.generations.poll_s, say)
             check_held(store.files, lock)
         except BaseException:
             if store.pointer().attempt == lock.token:
                 store.write_pointer(before.unstaged())
-                if target not in (before.live, before.previous):
-                    forget_collection(index, target)  # or each refresh that one hung replica stops would leave one
+            if is_held(store.files, lock) and target not in (before.live, before.previous):
+                forget_collection(index, target)  # or each refresh that one hung replica stops would leave one
             raise
         pointer = before.moved(target, store.clock.now_ms())
         store.write_pointer(pointer)

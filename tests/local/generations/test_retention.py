@@ -4,12 +4,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from tests.local.generations.changes import beside_a_hung_replica, generations
 from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, parts
 from watchnext.errors import GenerationError, VectorIndexError
+from watchnext.generation import collection
 from watchnext.generation import publish as publish_module
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import Bundle
@@ -65,6 +67,29 @@ def test_a_publish_that_fails_leaves_no_collection(
     with pytest.raises(GenerationError, match="hung did not load"):
         publish(store, first, 0, hasty)
     assert index.count(f"videos_{first}_0") == VIDEOS  # it is live
+
+
+def test_a_publish_that_fails_before_it_is_staged_leaves_no_collection(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, second: str
+):
+    publish(store, first, 0, settings)
+    with pytest.raises(GenerationError, match="went live meanwhile"):
+        publish(store, second, 0, settings, replacing=Target(second))
+    assert index.count(f"videos_{second}_0") == 0
+
+
+def test_a_collection_that_finds_too_little_is_made_again_by_the_next_publish(
+    store: GenerationStore, settings: Settings, index: VideoIndex, first: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It has as many rows and the vectors that are compared: it stayed for good, and no publish could mend it."""
+    bundle = store.load(first)
+    spoiled = bundle.vectors[1:].copy()
+    spoiled[VIDEOS // 2 :] *= -1
+    index.create(bundle.collection, np.arange(1, VIDEOS + 1, dtype=np.int32), spoiled)
+    monkeypatch.setattr(collection, "SAMPLE", 1)
+    with pytest.raises(GenerationError, match=r"finds 0\.\d+ of the true top"):
+        publish(store, first, 0, settings)
+    assert publish(store, first, 0, settings).live == Target(first)
 
 
 def test_a_publish_removes_what_nobody_can_need(
