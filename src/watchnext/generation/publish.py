@@ -94,7 +94,7 @@ def publish(
         log.info("generation.published", target=str(target), previous=str(pointer.previous))
         if before.previous not in (None, pointer.live, pointer.previous):
             forget_collection(index, before.previous)
-        remove_superseded(store, index, pointer, settings.generations.kept)
+        remove_superseded(store, index, pointer, settings.generations.kept, lock)
     return pointer
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from watchnext.contracts.names import collection_name
 from watchnext.errors import GenerationError, VectorIndexError
+from watchnext.generation.lock import Lock, check_held
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.store import GenerationStore
 from watchnext.index.milvus import VideoIndex
@@ -17,13 +18,18 @@ from watchnext.index.milvus import VideoIndex
 log = structlog.get_logger()
 
 
-def remove_superseded(store: GenerationStore, index: VideoIndex, pointer: Pointer, kept: int) -> None:
-    """Remove them, with their collections; a failure is a warning, since what was published is live already."""
+def remove_superseded(store: GenerationStore, index: VideoIndex, pointer: Pointer, kept: int, lock: Lock) -> None:
+    """Remove them, with their collections; a failure is a warning, since what was published is live already.
+
+    Where Milvus hangs the lock runs out: another publisher may then make live what `pointer` does not name.
+    """
     try:
         for target in superseded(store, pointer, kept):
             above = () if target.overlay else store.overlays(target.generation)
             for overlay in (target.overlay, *above):  # first: what the store has no more is never looked for again
+                check_held(store.files, lock)
                 forget_collection(index, Target(target.generation, overlay))
+            check_held(store.files, lock)
             store.remove(target)
             log.info("generation.removed", target=str(target))
     except (GenerationError, OSError) as error:

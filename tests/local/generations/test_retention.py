@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.local.generations.changes import beside_a_hung_replica, generations
 from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, parts
+from watchnext.clock import FixedClock
 from watchnext.errors import GenerationError, VectorIndexError
 from watchnext.generation import collection
 from watchnext.generation import publish as publish_module
@@ -171,3 +172,31 @@ def test_a_generation_that_another_publisher_removes_meanwhile_does_not_go_live(
     with pytest.raises(GenerationError, match=f"there is no generation '{first}'"):
         publish(store, first, 0, settings)
     assert (store.pointer().live, store.pointer().staged) == (Target(third), None)
+
+
+def test_a_publisher_whose_lock_ran_out_removes_nothing(
+    store: GenerationStore,
+    settings: Settings,
+    index: VideoIndex,
+    first: str,
+    second: str,
+    third: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """It removed the files of what another publisher had made live while Milvus hung."""
+    publish(store, second, 0, settings)
+    publish(store, third, 0, settings)
+
+    def hung(_: VideoIndex, collection: str) -> None:
+        monkeypatch.undo()
+        store.clock = FixedClock(store.clock.now_ms() + HOUR_MS)
+        publish(store, second, 0, settings)
+        publish(store, first, 0, settings)
+        raise VectorIndexError(f"no answer came about {collection}")
+
+    monkeypatch.setattr(VideoIndex, "drop", hung)
+    fourth = build_generation(store, parts(seed=4, snapshot="4")).generation
+    publish(store, fourth, 0, generations(settings, kept=1))
+    assert store.live() == Target(first)
+    assert store.load(first).id == first
+    assert index.count(f"videos_{first}_0") == VIDEOS

@@ -14,6 +14,7 @@ from watchnext.errors import GenerationError, GenerationStoreError
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import video_files
 from watchnext.generation.files import Files
+from watchnext.generation.lock import publishing
 from watchnext.generation.manifest import Pointer, Target
 from watchnext.generation.retention import remove_superseded, superseded
 from watchnext.generation.store import GenerationStore
@@ -110,11 +111,12 @@ def test_a_removal_that_breaks_off_is_ended_by_the_next_publish(
             raise GenerationStoreError("slow down")
         then(self, path)
 
-    for name in ("delete", "delete_folder"):
-        monkeypatch.setattr(Files, name, partialmethod(refused_once, then=getattr(Files, name)))
     live = pointer(Target(newest), Target(middle, 2))
-    for _ in range(2):
-        remove_superseded(store, index, live, kept=1)  # type: ignore[arg-type]
+    with publishing(store.files, store.clock, hold_s=60) as lock, monkeypatch.context() as patched:
+        for name in ("delete", "delete_folder"):
+            patched.setattr(Files, name, partialmethod(refused_once, then=getattr(Files, name)))
+        for _ in range(2):
+            remove_superseded(store, index, live, kept=1, lock=lock)  # type: ignore[arg-type]
     assert calls > at
     assert oldest not in store.files.folders("")
     assert store.files.folders(f"{middle}/overlays") == ["2"]
