@@ -106,7 +106,7 @@ def rollback(store: GenerationStore) -> Pointer:
 
     Raises:
         NoGenerationError: nothing was published yet.
-        GenerationError: there is no previous generation, or a publisher is at work.
+        GenerationError: there is no previous generation, a live replica refuses it, or a publisher is at work.
     """
     live = store.live()
     with publishing(store.files, store.clock, hold_s=ROLLBACK_LOCK_S) as lock:
@@ -116,6 +116,9 @@ def rollback(store: GenerationStore) -> Pointer:
                 f"{live} is the first that was published: there is nothing to roll back to; "
                 "`watchnext generation list` shows what can be published"
             )
+        for replica in store.replicas.alive():
+            if reason := replica.refused.get(str(before.previous)):
+                raise GenerationError(f"{replica.name} refuses {before.previous}: {reason} (the pointer was not moved)")
         pointer = before.moved(before.previous, store.clock.now_ms())
         check_held(store.files, lock)
         store.write_pointer(pointer)

@@ -175,3 +175,24 @@ def test_rolling_back_swaps_and_the_first_has_nothing_to_go_back_to(
     publish(store, second, 0, settings)
     assert rollback(store).live == Target(first)
     assert rollback(store).live == Target(second)
+
+
+def test_there_is_no_rolling_back_to_what_a_live_replica_refuses(
+    store: GenerationStore, settings: Settings, first: str, second: str
+):
+    """After an upgrade of the feature code no replica loads what was live before: once restarted it served nothing."""
+    publish(store, first, 0, settings)
+    publish(store, second, 0, settings)
+
+    def load(generation: str, overlay: int) -> str:
+        if generation == first:
+            raise GenerationError("made with feature spec 1")
+        return generation
+
+    with Follower(store, "r1", load, poll_s=0.02) as following:
+        following.wait(20)
+        eventually(lambda: following.refused() != {})
+        with pytest.raises(GenerationError, match=r"r1 refuses .*: GenerationError: made with feature spec 1"):
+            rollback(store)
+    assert (store.pointer().live, store.pointer().previous) == (Target(second), Target(first))
+    assert rollback(store).live == Target(first)  # nobody lives to refuse it
