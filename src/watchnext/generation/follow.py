@@ -191,9 +191,11 @@ class Follower(Generic[Loaded]):
             self._tell()
 
     def _is_due(self, target: Target, pointer: Pointer) -> bool:
-        """A staged generation is tried once an attempt, others every `RETRY_S` seconds."""
+        """A staged generation is tried at each attempt; what is live or previous every `RETRY_S` seconds, too."""
+        if target == pointer.staged and pointer.attempt != self._attempt:
+            return True
         if target == pointer.staged and target != pointer.live:
-            return pointer.attempt != self._attempt
+            return False
         return time.monotonic() >= self._retry_at.get(target, 0.0)
 
     def _try(self, target: Target) -> None:

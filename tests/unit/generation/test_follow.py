@@ -140,6 +140,20 @@ def test_a_live_generation_that_does_not_load_is_tried_again(
         eventually(lambda: following.current() == "b.1")
 
 
+def test_a_live_generation_that_is_published_again_once_mended_is_not_refused_for_what_it_was(
+    store: GenerationStore, loader: Loader
+):
+    """The reason of an earlier look went out as the answer to the new attempt, and the publish failed with it."""
+    loader.broken.add(A)
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        eventually(lambda: following.refused() != {})
+        loader.broken.clear()
+        store.write_pointer(Pointer(generation="a", staged=A, attempt="t1"))
+        eventually(lambda: store.replicas.alive()[0].attempt == "t1")
+        assert store.replicas.alive()[0].acknowledges(A, "t1")
+
+
 def test_a_torn_pointer_does_not_stop_what_is_served(
     store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ):
