@@ -170,7 +170,7 @@ class Follower(Generic[Loaded]):
         wanted = pointer.targets
         for target in wanted:
             if target not in self._loaded and self._is_due(target, pointer):
-                self._try(target)
+                self._try(target, is_wanted=target in (pointer.live, pointer.staged))
                 changed = True
             if target == pointer.live and target in self._loaded and target != self._live:
                 self._switch(target)
@@ -198,16 +198,19 @@ class Follower(Generic[Loaded]):
             return False
         return time.monotonic() >= self._retry_at.get(target, 0.0)
 
-    def _try(self, target: Target) -> None:
-        """Load `target`, or remember why it does not load."""
+    def _try(self, target: Target, *, is_wanted: bool) -> None:
+        """Load `target`, or remember why it does not load: an alert counts that of what `is_wanted`, live or staged."""
         started = time.monotonic()
         try:
             loaded = self._load(target.generation, target.overlay)
         except Exception as error:  # whatever a load raises is a refusal, told to the publisher
-            log.exception("generation.refused", replica=self._name, target=str(target))
+            reason = f"{type(error).__name__}: {error}"
+            if self._refused.get(target) != reason:
+                log.exception("generation.refused", replica=self._name, target=str(target))
             with self._state:
-                self._refused[target] = f"{type(error).__name__}: {error}"
-            GENERATION_REFUSALS.inc()
+                self._refused[target] = reason
+            if is_wanted:
+                GENERATION_REFUSALS.inc()
             self._retry_at[target] = time.monotonic() + RETRY_S
             return
         with self._state:

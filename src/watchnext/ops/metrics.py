@@ -54,7 +54,7 @@ GENERATION_INFO: Final = Gauge("watchnext_generation_info", "1 for what this pro
 GENERATION_LOAD_SECONDS: Final = Histogram(
     "watchnext_generation_load_seconds", "time to load a generation", buckets=_LONG_SECONDS
 )
-GENERATION_REFUSALS: Final = Counter("watchnext_generation_refusals", "attempts to load a generation that failed")
+GENERATION_REFUSALS: Final = Counter("watchnext_generation_refusals", "failed loads of what is live or staged")
 POINTER_READ: Final = Gauge(
     "watchnext_generation_pointer_read_timestamp_seconds", "when this process last read the pointer, or began to try"
 )

@@ -154,6 +154,22 @@ def test_a_live_generation_that_is_published_again_once_mended_is_not_refused_fo
         assert store.replicas.alive()[0].acknowledges(A, "t1")
 
 
+def test_a_previous_generation_that_does_not_load_is_told_once_and_alerts_nobody(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    """After an upgrade of the feature code it never does: each replica wrote a traceback every 5 s, under an alert."""
+    monkeypatch.setattr(follow, "RETRY_S", 0.01)
+    refused = REGISTRY.get_sample_value("watchnext_generation_refusals_total")
+    loader.broken.add(A)
+    store.write_pointer(Pointer(generation="b", overlay=1, previous=A))
+    with capture_logs() as logs, follower(store, loader) as following:
+        eventually(lambda: loader.loads.count("a.0") >= 3)
+        assert [entry["target"] for entry in logs if entry["event"] == "generation.refused"] == ["a.0"]
+        assert REGISTRY.get_sample_value("watchnext_generation_refusals_total") == refused
+        loader.broken.clear()
+        eventually(lambda: following.get("a", 0) == "a.0")
+
+
 def test_a_torn_pointer_does_not_stop_what_is_served(
     store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ):
