@@ -176,11 +176,22 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._materializer.forget()
 
     def _decode(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> list[Batch]:
-        """Batches of the good messages; the bad ones are acknowledged as dead letters when this returns."""
+        """Batches of the good messages; the bad ones are acknowledged as dead letters when this returns.
+
+        Raises:
+            ServerError: the broker took no dead letter, or a log begins before what was read of it.
+        """
         now_ms = self._clock.now_ms()
         bad = 0
         batches = []
         for tp, records in polled.items():
+            first = self._committed[tp]
+            if records[0].offset < first:  # a row would take its events for repeated, and leave them out
+                raise ServerError(
+                    f"{tp.topic}/{tp.partition} was read up to offset {first} and its log is back at "
+                    f"{records[0].offset}: Kafka has lost messages, or the topic was made anew. Stop the workers; "
+                    "docs/stream.md says how to begin anew"
+                )
             topic = Topic(tp.topic)
             events: list[tuple[int, Event]] = []
             for record in records:
@@ -206,7 +217,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 else:
                     if event is not None:
                         events.append((record.offset, event))
-            batches.append(Batch(topic, tp.partition, self._committed[tp], records[-1].offset + 1, events))
+            batches.append(Batch(topic, tp.partition, first, records[-1].offset + 1, events))
         if bad:
             self._producer.flush()
         return batches

@@ -7,7 +7,7 @@ from kafka import TopicPartition
 from kafka.producer.record_accumulator import RecordAccumulator
 
 from watchnext.clock import FixedClock
-from watchnext.contracts.events import VideoDelta, encode
+from watchnext.contracts.events import SearchEvent, VideoDelta, encode
 from watchnext.contracts.names import Topic
 from watchnext.errors import ServerError
 from watchnext.ops.http import Health
@@ -20,6 +20,22 @@ DELTAS = [
     VideoDelta(video_id="v", topic="watch-events", partition=0, offset=offset, hour=1, available_at=1, watches=1)
     for offset in range(1_500)
 ]
+
+
+def a_member(*, producer: Any = None) -> Any:
+    """A member without stores."""
+    return Member(
+        Settings(),
+        "worker-1",
+        health=Health(alive_s=60),
+        stop=threading.Event(),
+        clock=FixedClock(0),
+        archive=None,  # type: ignore[arg-type]
+        offline={},
+        online=None,  # type: ignore[arg-type]
+        producer=producer,
+        catalogue=SimpleNamespace(videos={}),  # type: ignore[arg-type]
+    )
 
 
 def test_no_part_of_an_abandoned_batch_expires_and_lets_the_rest_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,20 +64,25 @@ def test_nothing_is_sent_again_while_the_queue_holds_what_was_sent_before(monkey
     asked: list[object] = []
     consumer = SimpleNamespace(committed=lambda tp: asked.append(tp) or 0)
     monkeypatch.setattr(member, "KafkaConsumer", lambda **_: consumer)
-    one: Any = Member(
-        Settings(),
-        "worker-1",
-        health=Health(alive_s=60),
-        stop=threading.Event(),
-        clock=FixedClock(0),
-        archive=None,  # type: ignore[arg-type]
-        offline={},
-        online=None,  # type: ignore[arg-type]
-        producer=Stuck(),  # type: ignore[arg-type]
-        catalogue=SimpleNamespace(videos={}),  # type: ignore[arg-type]
-    )
+    one = a_member(producer=Stuck())
 
     with pytest.raises(ServerError, match="did not acknowledge"):
         one._take_over({TopicPartition(Topic.WATCH.value, 0)})
 
     assert asked == [], "no batch was looked for"
+
+
+def test_a_log_that_begins_anew_is_not_taken_for_repeated_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka's volume was lost, the rows were not: what users did until the old offsets were reached left no trace."""
+    monkeypatch.setattr(member, "KafkaConsumer", lambda **_: None)
+    one, partition = a_member(), TopicPartition(Topic.SEARCH.value, 0)
+    event = SearchEvent(event_id="e", user_id="u", query="cats", searched_at=0)
+
+    def polled(offset: int) -> dict[TopicPartition, list[Any]]:
+        return {partition: [SimpleNamespace(offset=offset, key=b"u", value=encode(event))]}
+
+    one._committed = {partition: 1_000}
+    with pytest.raises(ServerError, match=r"search-events/0 was read up to offset 1000 and its log is back at 3"):
+        one._decode(polled(3))
+    [batch] = one._decode(polled(1_005))  # retention deleted what came before
+    assert (batch.first_offset, batch.next_offset, batch.events) == (1_000, 1_006, [(1_005, event)])
