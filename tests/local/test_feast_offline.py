@@ -302,6 +302,32 @@ def test_the_drill_is_a_command(
     assert FeatureStoreRows.open(settings).read_row(View.USER_WATCHES, "u1") == row
 
 
+@pytest.mark.parametrize("footer", [True, False])
+def test_the_drill_tells_of_a_damaged_part(
+    settings: Settings, footer: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(settings, [watched("u1", at_ms=NOW, offset=0, videos=["v"])])
+    part = Path(settings.offline_path) / View.USER_WATCHES.value / f"watch-events-0-{0:020d}.parquet"
+    whole = bytearray(part.read_bytes())
+    if footer:  # it is whole, and so is the column of times, by which Arrow looks through the log
+        [seen] = (c for c in _chunks(part) if c.path_in_schema.startswith("seen_ids"))
+        start = seen.dictionary_page_offset
+        whole[start : start + seen.total_compressed_size] = bytes(seen.total_compressed_size)
+        part.write_bytes(whole)
+    else:
+        part.write_bytes(whole[:-10])
+    monkeypatch.setattr(drill, "load_settings", lambda: settings)
+
+    assert drill.main() == 1
+
+    assert "a damaged part is put back from a backup" in capsys.readouterr().err.lower()
+
+
+def _chunks(part: Path) -> list[pq.ColumnChunkMetaData]:
+    group = pq.ParquetFile(part).metadata.row_group(0)
+    return [group.column(number) for number in range(group.num_columns)]
+
+
 def test_feasts_own_command_line_reads_the_written_configuration(settings: Settings, tmp_path: Path) -> None:
     from feast import FeatureStore
 

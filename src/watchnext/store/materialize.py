@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+import duckdb
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import structlog
@@ -19,6 +20,7 @@ from feast.errors import FeatureViewNotFoundException
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
+from watchnext.parts import reading
 from watchnext.settings import Settings, load_settings, without_passwords
 from watchnext.store import values
 from watchnext.store.apply import open_store
@@ -41,15 +43,16 @@ def materialize(
         How many rows of the log were gone through, by view.
 
     Raises:
-        StoreError: nothing is registered, or the online store failed.
+        StoreError: nothing is registered, a part of the log is damaged, or the online store failed.
         ConfigError: `features.offline` is no folder.
     """
     store = open_store(settings, offline={"type": "watchnext.store.old_parts.OldPartsOfflineStore"})
     counts: dict[View, int] = {}
     for view in views:
         counts[view] = 0
+        log = OfflineLog(settings.offline_path, view)
         try:
-            for start, end, rows in _ranges(OfflineLog(settings.offline_path, view), rows_a_range):
+            for start, end, rows in _ranges(log, rows_a_range):
                 with contextlib.redirect_stdout(sys.stderr):  # Feast prints; stdout is the caller's
                     store.materialize(start, end, feature_views=[view.value])
                 counts[view] += rows
@@ -57,6 +60,10 @@ def materialize(
             raise StoreError(
                 f"{view.value} is not registered in {without_passwords(settings.registry_path)}: "
                 "run `watchnext up`, which registers it"
+            ) from error
+        except duckdb.Error as error:
+            raise StoreError(
+                f"{log.folder} cannot be read ({error}): a damaged part is put back from a backup"
             ) from error
         except STORE_ERRORS as error:
             raise StoreError(
@@ -84,7 +91,8 @@ def _ranges(log: OfflineLog, rows_a_range: int) -> Iterator[tuple[datetime, date
     paths = [str(part.path) for part in log.parts()]
     if not paths:
         return
-    micros = ds.dataset(paths).to_table(columns=[EVENT_TIMESTAMP])[EVENT_TIMESTAMP].cast("int64")
+    with reading(log.folder):
+        micros = ds.dataset(paths).to_table(columns=[EVENT_TIMESTAMP])[EVENT_TIMESTAMP].cast("int64")
     times = micros.take(pc.sort_indices(micros)).to_numpy()
     start = 0
     while start < len(times):
