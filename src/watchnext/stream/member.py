@@ -30,7 +30,7 @@ from watchnext.stream.client import connecting, reading
 from watchnext.stream.materializer import Materializer
 from watchnext.stream.messages import dead_letter, letter_key, read_message
 from watchnext.stream.producer import EventProducer
-from watchnext.stream.topics import INPUT_TOPICS
+from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
 
 _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 250  # together with the size below: few parts when events trickle, no wait when they pour
@@ -96,7 +96,11 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             )
 
     def run(self) -> None:
-        """Work until `stop` is set, and then finish the batch in hand."""
+        """Work until `stop` is set, and then finish the batch in hand.
+
+        Raises:
+            ConfigError: a topic has grown: it has more partitions than `kafka.partitions`.
+        """
         self._health.waiting("reading the catalogue")
         self._catalogue.catch_up(self._stop, self._health.beat)
         self._health.waiting("joining the group")
@@ -146,6 +150,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def _take_over(self, assigned: Collection[TopicPartition]) -> None:
         """Go to the committed offsets, and finish the batches that were begun there."""
         self._rebuild()
+        if any(tp.partition >= self._settings.kafka.partitions for tp in assigned):
+            ensure_topics(self._settings)  # raises: keys have moved, and two workers would overwrite each other's rows
         self._producer.flush()  # what an abandoned batch left in the queue: no second copy of it piles up behind
         starts = {tp: self._consumer.committed(tp) for tp in sorted(assigned)}
         fresh = [tp for tp, offset in starts.items() if offset is None]

@@ -9,10 +9,10 @@ from kafka.producer.record_accumulator import RecordAccumulator
 from watchnext.clock import FixedClock
 from watchnext.contracts.events import SearchEvent, VideoDelta, encode
 from watchnext.contracts.names import Topic
-from watchnext.errors import ServerError
+from watchnext.errors import ConfigError, ServerError
 from watchnext.ops.http import Health
 from watchnext.settings import Settings
-from watchnext.stream import member, producer
+from watchnext.stream import member, producer, topics
 from watchnext.stream.member import Member
 from watchnext.stream.producer import EventProducer
 
@@ -34,7 +34,7 @@ def a_member(*, producer: Any = None) -> Any:
         offline={},
         online=None,  # type: ignore[arg-type]
         producer=producer,
-        catalogue=SimpleNamespace(videos={}),  # type: ignore[arg-type]
+        catalogue=SimpleNamespace(videos={}, catch_up=lambda stop, turn: None),  # type: ignore[arg-type]
     )
 
 
@@ -86,3 +86,25 @@ def test_a_log_that_begins_anew_is_not_taken_for_repeated_events(monkeypatch: py
         one._decode(polled(3))
     [batch] = one._decode(polled(1_005))  # retention deleted what came before
     assert (batch.first_offset, batch.next_offset, batch.events) == (1_000, 1_006, [(1_005, event)])
+
+
+def test_a_topic_that_grows_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys move to the new partitions: each of two workers went on from its own row, and counts were lost."""
+    described = [{"name": topic.value, "partitions": [0] * 5} for topic in Topic]
+    broker = SimpleNamespace(
+        list_topics=lambda: [topic.value for topic in Topic],
+        wait_for_topics=lambda _: None,
+        describe_topics=lambda _: described,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(topics, "KafkaAdminClient", lambda **_: broker)
+    consumer = SimpleNamespace(
+        subscribe=lambda names, listener: None,
+        poll=lambda timeout_ms: {},
+        assignment=lambda: {TopicPartition(Topic.VIDEO_DELTAS.value, 4)},
+        highwater=lambda _: None,
+    )
+    monkeypatch.setattr(member, "KafkaConsumer", lambda **_: consumer)
+
+    with pytest.raises(ConfigError, match=r"has 5 partitions, kafka\.partitions is 4"):
+        a_member().run()
