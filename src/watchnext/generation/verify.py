@@ -97,6 +97,6 @@ def _seconds(
 def _first_difference(rows: NDArray[np.int32], again: NDArray[np.float32], scores: NDArray[np.float32]) -> int | None:
     """The first place at which the expected video, row of `rows`, scores other than the best one there does."""
     for place, (row, score, best) in enumerate(zip(rows, again, scores, strict=False)):
-        if row == 0 or abs(float(score) - float(best)) > TIE * max(1.0, abs(float(best))):
+        if row == 0 or not abs(float(score) - float(best)) <= TIE * max(1.0, abs(float(best))):  # or it is NaN
             return place
     return None

@@ -168,6 +168,15 @@ def test_models_that_changed_meaning_fail_the_probes(store: GenerationStore, bui
         verify_probes(bundle)
 
 
+def test_a_tower_without_numbers_is_not_built(store: GenerationStore):
+    """Nothing differs from NaN by more than a tie: it verified, with the videos in the order of their rows."""
+    diverged = parts()
+    with torch.no_grad():
+        diverged.tower.user_vector.weight.fill_(float("nan"))
+    with pytest.raises(GenerationError, match=r"probe user 0 of .* no longer gets video v001 at place 1"):
+        build_generation(store, diverged)
+
+
 def _other_ranker(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     with torch.no_grad():
         bundle.ranker.watch_time.bias.add_(0.001)  # a thousandth more seconds
