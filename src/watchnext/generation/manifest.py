@@ -129,8 +129,8 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What a serving process holds loaded: live, staged, previous, as far as they are."""
-        return tuple(target for target in (self.live, self.staged, self.previous) if target)
+        """What a serving process holds loaded, each once: live, staged, previous, as far as they are."""
+        return tuple(dict.fromkeys(target for target in (self.live, self.staged, self.previous) if target))
 
     def unstaged(self) -> "Pointer":
         """The pointer after a staging that failed."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
@@ -152,6 +153,18 @@ def test_a_live_generation_that_is_published_again_once_mended_is_not_refused_fo
         store.write_pointer(Pointer(generation="a", staged=A, attempt="t1"))
         eventually(lambda: store.replicas.alive()[0].attempt == "t1")
         assert store.replicas.alive()[0].acknowledges(A, "t1")
+
+
+@pytest.mark.parametrize("pointer", [Pointer(generation="a"), Pointer(generation="c", previous=A)])
+def test_what_is_staged_and_live_or_previous_is_tried_once_an_attempt(
+    store: GenerationStore, loader: Loader, monkeypatch: pytest.MonkeyPatch, pointer: Pointer
+):
+    loader.broken.add(A)
+    store.write_pointer(msgspec.structs.replace(pointer, staged=A, attempt="t1"))
+    with follower(store, loader):
+        eventually(lambda: any(replica.refusal(A, "t1") for replica in store.replicas.alive()))
+        look_again(store, monkeypatch)
+    assert loader.loads.count("a.0") == 1
 
 
 def test_a_previous_generation_that_does_not_load_is_told_once_and_alerts_nobody(
