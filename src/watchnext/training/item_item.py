@@ -12,6 +12,7 @@ Bounded in memory by `parts_of`, `USERS_AT_ONCE` and `PLACES`, in the size of th
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -112,6 +113,6 @@ def _neighbours(by_user: csr_matrix, places: _Floats | None) -> Iterator[_Part]:
 def _cosines(places: _Floats, owner: NDArray[np.int64], row: NDArray[np.int32]) -> _Floats:
     """Of the places of each pair; `owner` rises."""
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    spans = zip(owner[starts].tolist(), starts.tolist(), [*starts[1:].tolist(), len(owner)], strict=True)
-    parts = [places[row[start:stop]] @ places[video] for video, start, stop in spans]
+    spans = pairwise([*starts.tolist(), len(owner)])
+    parts = [places[row[start:stop]] @ places[owner[start]] for start, stop in spans]
     return np.concatenate([np.zeros(0, np.float32), *parts])

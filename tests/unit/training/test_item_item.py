@@ -148,6 +148,11 @@ def test_nobody_met_anything():
     assert table.starts.tolist() == [0] * 5
 
 
+def test_no_two_users_met_the_same_videos():
+    table = fit_item_item(pairs(*([row] for row in range(1, 201))), videos=200)
+    assert table.starts.tolist() == [0] * 202
+
+
 def test_the_scale_is_the_typical_users_variance_of_roots():
     # who met both videos: each is the other's neighbour, cosine 2/2, half of it a video of the bag; row 0 has nothing
     assert fit_item_item(pairs([1, 2], [1, 2]), videos=2).scale == pytest.approx(np.var([0, 0.5**0.5, 0.5**0.5]))
