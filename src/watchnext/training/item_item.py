@@ -3,8 +3,8 @@
 The more users met both of two videos, the more alike they are; but plain counts, and their cosine, mostly tell what the
 service shows to everybody. So a video is placed in the directions in which its users differ most from others', each of
 which counts alike, however many users it moves, and two videos are as alike as the cosine of their places
-(docs/adr/0041). Pairs that fewer than `LEAST_USERS` met together are not looked at. A catalogue too small for
-`LEAST_DIRECTIONS` has the cosine of the sets of users instead.
+(docs/adr/0041). Pairs that fewer than `LEAST_USERS` met together are not looked at. Too few videos or users for
+`LEAST_DIRECTIONS` have the cosine of the sets of users instead.
 
 Bounded in memory by `parts_of`, `USERS_AT_ONCE` and `PLACES`, in the size of the table by `NEIGHBOURS`, and in time by
 `drawn`, since a user who met n videos makes n² pairs.
@@ -32,6 +32,7 @@ VIDEOS_A_DIRECTION: Final = 8  # at least; with as many directions as videos, no
 LEAST_DIRECTIONS: Final = 16
 PLACES: Final = 500_000_000  # numbers of all places, 2 GB: 500 directions of a million videos
 ROUNDS: Final = 3  # of the iteration that finds the directions
+NO_DIRECTION: Final = 1e-5  # of the first one's squared singular value: less is rounding, not users
 USERS_AT_ONCE: Final = 65_536
 
 _Part = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # video, neighbour, similarity
@@ -42,8 +43,7 @@ def fit_item_item(met: Pairs, *, videos: int) -> ItemItem:
     """The table of rows 0 to `videos`, from everybody's meetings; ties go to the lower row."""
     by_user = drawn(meetings(met.person, met.row, videos=videos))
     count = min(DIRECTIONS, videos // VIDEOS_A_DIRECTION, PLACES // max(1, videos))
-    places = _places(by_user, count) if count >= LEAST_DIRECTIONS else None
-    parts = list(_neighbours(by_user, places))
+    parts = list(_neighbours(by_user, _places(by_user, count)))
     owner, rows, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
     starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=videos + 1))])
     table = ItemItem(starts, rows, similarity)
@@ -61,17 +61,23 @@ def _scale(table: ItemItem, by_user: csr_matrix) -> float:
     return float(np.mean(spreads)) ** 2 if any(spreads) else 1.0
 
 
-def _places(by_user: csr_matrix, count: int) -> _Floats:
-    """The place of each video among the `count` leading directions, of length 1: `[videos + 1, count]`."""
+def _places(by_user: csr_matrix, count: int) -> _Floats | None:
+    """The place of each video among at most `count` directions, of length 1: `[videos + 1, directions]`.
+
+    None where there are fewer than `LEAST_DIRECTIONS`.
+    """
+    if count < LEAST_DIRECTIONS:
+        return None
     found = leading_directions(by_user, count)
     found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-9))
-    return found
+    return found if found.shape[1] >= LEAST_DIRECTIONS else None
 
 
 def leading_directions(by_user: csr_matrix, count: int) -> _Floats:
     """The `count` leading right singular vectors but the first, which is popularity: `[videos + 1, count]`.
 
-    Of the matrix of meetings, `[users, videos + 1]`, scaled by its degrees.
+    Of the matrix of meetings, `[users, videos + 1]`, scaled by its degrees. It has no more than users: then they are
+    fewer.
     """
     scaled = scaled_by_degrees(by_user).astype(np.float32)
     size = scaled.shape[1]
@@ -79,8 +85,9 @@ def leading_directions(by_user: csr_matrix, count: int) -> _Floats:
     basis, _ = np.linalg.qr(random)
     for _ in range(ROUNDS):
         basis, _ = np.linalg.qr(_squared(scaled, basis))
-    _, turned = np.linalg.eigh(basis.T @ _squared(scaled, basis))
-    return np.ascontiguousarray((basis @ turned[:, ::-1])[:, 1 : count + 1])
+    values, turned = np.linalg.eigh(basis.T @ _squared(scaled, basis))  # rising
+    found = min(count + 1, np.count_nonzero(values > NO_DIRECTION * values[-1]))
+    return np.ascontiguousarray((basis @ turned[:, ::-1])[:, 1:found])
 
 
 def _squared(matrix: csr_matrix, right: _Floats) -> _Floats:

@@ -128,6 +128,25 @@ def test_the_places_of_many_videos_have_fewer_directions(monkeypatch: pytest.Mon
     assert counts == [20]
 
 
+def test_there_are_no_more_directions_than_users_make():
+    """Those beyond would be of rounding, and count as much as any."""
+    met = tastes(50)
+    found = leading_directions(baselines.meetings(met.person, met.row, videos=200), 100)
+    assert found.shape == (201, 49)
+    assert np.linalg.norm(scaled(met, 200) @ found, axis=0).min() > 0.05
+
+
+def test_of_too_few_users_to_make_directions_the_cosine_of_their_sets_is_left():
+    met = tastes(10)
+    cosine = baselines.ItemCosine.fit(met.person, met.row, videos=200).similarity.toarray()
+    table = fit_item_item(met, videos=200)
+    assert len(table.rows)
+    for row in range(1, 201):
+        assert neighbours(table, row) == [
+            (other, pytest.approx(cosine[row, other])) for other, _ in neighbours(table, row)
+        ]
+
+
 def test_only_the_nearest_are_kept_the_nearest_first_and_ties_by_row(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(item_item, "NEIGHBOURS", 2)
     table = fit_item_item(pairs([1, 2, 3, 4], [1, 2, 3, 4], [1, 4]), videos=4)
