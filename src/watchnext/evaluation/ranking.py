@@ -1,7 +1,8 @@
 """Measures of the ranker on held-out impressions (design, section 5, metrics).
 
 One entry an impression: `scores` (expected seconds), `seconds` (what was watched; 0 where not clicked), `clicked`,
-`users` (any integer code). A measure that is a mean over users comes as a `UserFigure`.
+`users` (any integer code). A measure that is a mean over users comes as a `UserFigure`. A score that is NaN makes each
+measure NaN: it has no place in an order.
 
 >>> auc(np.array([0.1, 0.9]), np.array([False, True]))
 1.0
@@ -141,7 +142,7 @@ def _negatives_below(scores: Floats, labels: Bools, groups: Codes) -> Floats:
     start, end = _runs(groups[order], scores[order])
     below = np.empty(len(order))
     below[order] = (before[start] + before[end]) / 2 - before[first]
-    return below
+    return np.where(np.isnan(scores), np.nan, below)
 
 
 def _discounted(scores: Floats, seconds: Floats, groups: Codes) -> Floats:
@@ -150,7 +151,7 @@ def _discounted(scores: Floats, seconds: Floats, groups: Codes) -> Floats:
     first, _ = _runs(groups[order])
     start, end = _runs(groups[order], scores[order])
     discount = 1 / np.log2(np.arange(len(order)) - first + 2)
-    shared = np.bincount(start, discount)[start] / (end - start)
+    shared = np.where(np.isnan(scores[order]), np.nan, np.bincount(start, discount)[start] / (end - start))
     return np.asarray(np.bincount(groups[order], seconds[order] * shared), np.float64)
 
 

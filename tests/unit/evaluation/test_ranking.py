@@ -38,6 +38,15 @@ def test_auc_of_one_class_is_nan():
     assert math.isnan(auc(np.array([1.0, 2.0]), np.array([True, True])))
 
 
+@pytest.mark.parametrize("place", [0, 3, slice(None)])
+def test_a_score_that_is_nan_makes_every_figure_nan(place):
+    """Sorted last in the order in which they came, NaN scores would say that what came last was clicked."""
+    scores, seconds = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, 0.0, 5.0, 9.0])
+    scores[place] = math.nan
+    figures = ranking_metrics(scores, seconds, seconds > 0, np.array([7, 7, 7, 7]))
+    assert {name for name, value in figures.items() if not math.isnan(value)} == set()
+
+
 def test_per_user_auc_weighs_users_by_rows():
     users = np.array([7, 7, 8, 8, 8, 9])
     labels = np.array([True, False, True, False, False, True])
