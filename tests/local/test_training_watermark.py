@@ -8,7 +8,7 @@ import pytest
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
-from watchnext.errors import DataError
+from watchnext.errors import DataError, StoreError
 from watchnext.settings import load_settings
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.training.snapshot import freeze
@@ -105,3 +105,17 @@ def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_
     assert events.learnt["now_ms"][events.learnt["user_id"] == "cid"].tolist() == [T0 + HOUR_MS]
     assert events.met["user_id"].tolist().count("cid") == 2  # the watch and the impression
     assert set(events.met["user_id"]) - set(events.met_unlabelled["user_id"]) == {"bob"}  # of him there are labels
+
+
+def test_a_damaged_part_is_named(settings, tmp_path):
+    part = next((tmp_path / "archive" / Topic.WATCH.value).glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:40])
+    with pytest.raises(StoreError, match=f"{part} cannot be read .* put back from a backup"):
+        freeze(settings, tmp_path / "snapshot")
+
+
+def test_an_archive_whose_watches_were_all_dead_letters_has_none(tmp_path):
+    settings = load_settings(home=tmp_path)
+    EventArchive(settings.archive_path).write(Batch(Topic.WATCH, 0, 0, 3, []))
+    with pytest.raises(DataError, match="has no watch events"):
+        freeze(settings, tmp_path / "snapshot")

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import DataError
+from watchnext.parts import reading
 from watchnext.settings import Settings
 from watchnext.stream.archive import LOG_AT_MS, LOG_PARTITION
 
@@ -78,6 +79,7 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
 
     Raises:
         DataError: the archive has no watch, a folder is remote and must be mounted first, or `folder` is its parent.
+        StoreError: a part is damaged.
     """
     parts: dict[str, int] = {}
     digest = hashlib.sha256()
@@ -89,12 +91,13 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
         for source in sorted(Path(root).glob("*/*.parquet")):
             name = f"{kind}/{source.parent.name}/{source.name}"
             _link(source, folder / name)
-            parts[name] = pq.ParquetFile(folder / name).metadata.num_rows
+            with reading(source):
+                parts[name] = pq.read_metadata(folder / name).num_rows
             digest.update(name.encode() + b"\0" + _digest(folder / name))
         for left in (folder / kind).glob("*/*.parquet"):  # later stages read the folders
             if f"{kind}/{left.parent.name}/{left.name}" not in parts:
                 left.unlink()
-    if not any(name.startswith(f"archive/{Topic.WATCH.value}/") for name in parts):
+    if not any(count for name, count in parts.items() if name.startswith(f"archive/{Topic.WATCH.value}/")):
         raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
     watches = ds.dataset(str(folder / "archive" / Topic.WATCH.value), format="parquet")
     newest = (
