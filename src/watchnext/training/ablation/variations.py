@@ -72,8 +72,10 @@ def without_log_q(batch: Batch) -> Batch:
 def random_held_out(examples: TowerExamples, draw: np.random.Generator) -> TowerExamples:
     """The label is any of the last watches and the next one; the others, before and after it, are the history."""
     users, lines = examples.users, np.arange(len(examples))
-    watched = (users.history != 0).sum(axis=1)
-    together = np.concatenate([users.history, np.zeros((len(examples), 1), np.int32)], axis=1)
+    filled = users.history != 0  # not of watches that the catalogue does not know
+    watched = filled.sum(axis=1)
+    history = np.take_along_axis(users.history, np.argsort(~filled, axis=1, kind="stable"), axis=1)
+    together = np.concatenate([history, np.zeros((len(examples), 1), np.int32)], axis=1)
     together[lines, watched] = examples.row
     chosen = draw.integers(watched + 1)
     others = together[np.arange(HISTORY + 1) != chosen[:, None]].reshape(len(examples), HISTORY)

@@ -76,11 +76,12 @@ def test_without_log_q_the_loss_is_that_of_a_plain_softmax():
     assert loss.item() == pytest.approx(by_hand, rel=1e-6)
 
 
-def test_a_random_label_is_any_watch_and_the_others_are_the_history():
+@pytest.mark.parametrize("watched", [["film", "song"], ["film", "not in the catalogue", "song"]])
+def test_a_random_label_is_any_watch_and_the_others_are_the_history(watched):
     users = UserColumns.of(
         [
             encoded(
-                ["film", "song"],
+                watched,
                 impression_video_ids=["news", "film"],
                 impression_counts=[1, 1],
                 impression_last=[1, 1],
