@@ -33,6 +33,7 @@ class Labels:
     seconds: NDArray[np.float64]  # watched because of this impression; 0 where unclicked
     completed: NDArray[np.bool_]
     closed: NDArray[np.bool_]  # false: too young to be an example
+    begun_at: NDArray[np.int64]  # epoch ms: shown, or watched before that, which clocks that disagree say
 
 
 def label_impressions(impressions: pd.DataFrame, watches: pd.DataFrame, window_ms: int, watermark_ms: int) -> Labels:
@@ -50,14 +51,17 @@ def label_impressions(impressions: pd.DataFrame, watches: pd.DataFrame, window_m
     clicked = np.zeros(len(impressions), dtype=bool)
     seconds = np.zeros(len(impressions))
     completed = np.zeros(len(impressions), dtype=bool)
+    begun_at = impressions["shown_at"].to_numpy(np.int64, copy=True)
     clicked[target[found]] = True
     np.add.at(seconds, target[found], watches["watch_seconds"].to_numpy(np.float64)[found])
     np.logical_or.at(completed, target[found], watches["completed"].to_numpy(bool)[found])
+    np.minimum.at(begun_at, target[found], watches["started_at"].to_numpy(np.int64)[found])
     return Labels(
         clicked=clicked,
         seconds=seconds,
         completed=completed,
         closed=impressions["shown_at"].to_numpy(np.int64) + window_ms <= watermark_ms,
+        begun_at=begun_at,
     )
 
 

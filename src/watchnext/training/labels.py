@@ -3,7 +3,8 @@
 Times of a label (design, section 4): `now_ms` is the time that the model is told, `as_of_ms` the time up to which rows
 may be read, 1 ms before, so that an event stamped like its label stays invisible. For an impression of a list that our
 gateway served both come from `served_at`: what the ranker saw then is what it learns from. A watch out of a list is
-asked for as of the first impression of that list: later, what the list showed would give the watch away.
+asked for as of the first impression of that list: later, what the list showed would give the watch away. A client's
+clock may be behind ours: no impression of a list is asked about later than the first watch out of it began.
 """
 
 from typing import Any, Final
@@ -72,12 +73,15 @@ def ranking_labels(impressions: pd.DataFrame, lists: pd.DataFrame, items: Any) -
     """Impressions with times, context, and the retrieval score and sources under which they were served.
 
     Score and sources are 0 for an impression that no served list names: data sets do not tell them. A request id is one
-    of its user's: clients choose them. `lists` and the Arrow column `items` are those of `log.served`.
+    of its user's: clients choose them. `impressions` have the `begun_at` of their labels; `lists` and the Arrow column
+    `items` are those of `log.served`.
     """
     context = lists[[*_REQUEST, "served_at", "seed_video_id", "device", "country"]]
     labels = impressions.merge(context.assign(place=np.arange(len(lists))), on=_REQUEST, how="left")
     now = labels["served_at"].fillna(labels["shown_at"]).astype(np.int64)
-    labels = labels.assign(now_ms=np.minimum(now, labels["shown_at"]))
+    early = labels["begun_at"].where(labels["begun_at"] < labels["shown_at"])
+    early = early.groupby([labels[name] for name in _REQUEST]).transform("min").fillna(now).astype(np.int64)
+    labels = labels.assign(now_ms=np.minimum(np.minimum(now, labels["shown_at"]), early))
     labels = labels.assign(as_of_ms=labels["now_ms"] - 1)
     for name in ("seed_video_id", "device", "country"):
         labels[name] = labels[name].fillna("")

@@ -122,7 +122,9 @@ def _labelled_impressions(
     come in the partition of the impressions, and there they may all be on their way.
     """
     labels = label_impressions(impressions, watches, window_ms, snapshot.watermark_ms)
-    labelled = impressions.assign(clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed)
+    labelled = impressions.assign(
+        clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed, begun_at=labels.begun_at
+    )
     heard = labelled[LOG_PARTITION].isin(set(watches[LOG_PARTITION])) & labelled["video_id"].isin(known)
     usable = labelled[labels.closed & heard.to_numpy()]
     return ranking_labels(usable.reset_index(drop=True), *log.served(snapshot))

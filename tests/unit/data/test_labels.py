@@ -101,3 +101,11 @@ def test_no_impressions_means_no_labels():
     impressions, watches = tables()
 
     assert len(label_impressions(impressions[:0], watches, WINDOW, WATERMARK).clicked) == 0
+
+
+def test_an_impression_begins_with_the_watch_that_a_clock_put_before_it():
+    impressions, watches = tables()
+    begun = label_impressions(impressions, watches, WINDOW, WATERMARK).begun_at
+
+    expected = [89 if row[0] == "r11" else row[3] for row in IMPRESSIONS]
+    assert (begun // MINUTE).tolist() == expected

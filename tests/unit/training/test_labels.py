@@ -83,6 +83,7 @@ def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
             "user_id": "u",
             "video_id": ["a", "b", "a"],
             "shown_at": [1_500, 1_500, 1_700],
+            "begun_at": [1_500, 1_500, 1_700],
             "surface": "home",
         }
     )
@@ -109,10 +110,29 @@ def test_an_impression_that_we_served_has_the_time_and_scores_of_its_list():
     assert labels["device"].tolist() == ["tv", "tv", ""]
 
 
+def test_no_impression_of_a_list_knows_the_watch_that_a_clock_put_before_it():
+    """The watch of a client whose clock is behind has ended when the list was served: it would tell the label."""
+    shown = [("r1", "u", "a", 1_500, 900), ("r1", "u", "b", 1_600, 1_600), ("r1", "v", "a", 1_500, 1_500)]
+    impressions = pd.DataFrame(shown, columns=["request_id", "user_id", "video_id", "shown_at", "begun_at"])
+    served = pd.DataFrame(
+        {
+            "request_id": "r1",
+            "user_id": ["u", "v"],
+            "served_at": 1_400,
+            "seed_video_id": "s",
+            "device": "tv",
+            "country": "US",
+        }
+    )
+    labels = ranking_labels(impressions.assign(surface="home"), served, lines_of([], []))
+    assert labels["now_ms"].tolist() == [900, 900, 1_400]
+    assert labels["as_of_ms"].tolist() == [899, 899, 1_399]
+
+
 def test_a_request_id_that_two_users_chose_gives_each_the_own_list():
     shown = [("u", 1_500), ("v", 2_500), ("w", 3_500)]
     impressions = pd.DataFrame(shown, columns=["user_id", "shown_at"])
-    impressions = impressions.assign(request_id="one", video_id="a", surface="home")
+    impressions = impressions.assign(request_id="one", video_id="a", surface="home", begun_at=impressions["shown_at"])
     served = pd.DataFrame(
         {
             "request_id": "one",
@@ -152,7 +172,14 @@ def test_a_source_without_a_score_scores_zero_and_one_of_another_release_has_no_
 
 def test_without_served_lists_impressions_have_no_score():
     impressions = pd.DataFrame(
-        {"request_id": ["r"], "user_id": "u", "video_id": "a", "shown_at": [1_500], "surface": "home"}
+        {
+            "request_id": ["r"],
+            "user_id": "u",
+            "video_id": "a",
+            "shown_at": [1_500],
+            "begun_at": [1_500],
+            "surface": "home",
+        }
     )
     nothing = pd.DataFrame(columns=["request_id", "user_id", "served_at", "seed_video_id", "device", "country"])
     labels = ranking_labels(impressions, nothing.astype({"served_at": int}), lines_of())

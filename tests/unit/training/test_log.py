@@ -55,7 +55,7 @@ def test_a_line_of_a_served_list_is_no_dict(tmp_path):
     shown = pd.DataFrame({"request_id": [f"r{at}" for at in range(count)], "user_id": "u", "video_id": "v7"})
     tracemalloc.start()
     try:
-        labels = ranking_labels(shown.assign(shown_at=20), *log.served(snapshot))
+        labels = ranking_labels(shown.assign(shown_at=20, begun_at=20), *log.served(snapshot))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
