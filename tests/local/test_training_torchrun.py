@@ -63,8 +63,11 @@ def test_two_processes_make_the_steps_of_one(model, train, tmp_path: Path, monke
     np.testing.assert_allclose(two["video_embedding.weight"], one["video_embedding.weight"], atol=1e-3)
 
 
-def test_a_step_trains_by_as_many_processes_as_its_node_has_accelerators(tmp_path: Path):
+def test_a_step_trains_by_as_many_processes_as_its_node_has_accelerators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     write_examples(tmp_path / "examples")
+    monkeypatch.setenv("watchnext_training__epochs", "2")  # goes before no setting of the run
     settings = Settings(home=tmp_path, profile="tiny", training=TRAINING.model_copy(update={"epochs": 1}))
 
     told = train_on_node(settings, Model.RANKER, tmp_path / "examples", tmp_path / "two", processes=2)

@@ -36,7 +36,7 @@ def train_on_node(
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [*launcher, "-m", "watchnext.training.main", model, str(examples), str(folder)]
     # Single settings in variables of their own would go before the run's, which are one.
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("WATCHNEXT_TRAINING")}
+    ours = {name: value for name, value in os.environ.items() if not name.upper().startswith("WATCHNEXT_TRAINING")}
     variables = {**variables_of(settings), "WATCHNEXT_HOME": str(settings.home)}
     done = subprocess.run(command, env=ours | variables)
     if done.returncode:
