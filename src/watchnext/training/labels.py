@@ -28,10 +28,17 @@ _CONTEXT = ["surface", "device", "country", "seed_video_id"]
 _REQUEST = ["user_id", "request_id"]
 
 
+def as_asked(impressions: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
+    """Impressions with the surface for which their list of `log.served` was asked: a client may say another."""
+    asked = lists.set_index(_REQUEST)["surface"].reindex(pd.MultiIndex.from_frame(impressions[_REQUEST])).to_numpy()
+    return impressions.assign(surface=np.where(pd.isna(asked), impressions["surface"], asked))
+
+
 def next_watches(watches: pd.DataFrame, impressions: pd.DataFrame, known: set[str], window_ms: int) -> pd.DataFrame:
     """Tower labels: completed watches of catalogue videos, whatever led to them, with `now_ms` and context, in order.
 
-    A watch whose time a data set derived is history only. `window_ms` is that of `label_impressions`.
+    A watch whose time a data set derived is history only. One that names no surface has that of its impression.
+    `window_ms` is that of `label_impressions`.
     """
     wanted = watches["completed"] & watches["video_id"].isin(known) & (watches["surface"] != DERIVED_SURFACE)
     labels = watches[wanted].reset_index(drop=True)
@@ -40,7 +47,10 @@ def next_watches(watches: pd.DataFrame, impressions: pd.DataFrame, known: set[st
     now = labels["started_at"].to_numpy(np.int64).copy()
     listed = impression >= 0
     now[listed] = np.minimum(now[listed], begun[impression[listed]])
-    labels = labels.assign(now_ms=now, as_of_ms=now - 1, seed_video_id="")
+    surface = labels["surface"].to_numpy(object, copy=True)
+    unnamed = listed & (surface == "")
+    surface[unnamed] = impressions["surface"].to_numpy(object)[impression[unnamed]]
+    labels = labels.assign(now_ms=now, as_of_ms=now - 1, surface=surface, seed_video_id="")
     labels = labels.sort_values(["now_ms", "event_id"], kind="stable")
     return labels[["user_id", "video_id", "event_id", "now_ms", "as_of_ms", *_CONTEXT]].reset_index(drop=True)
 

@@ -14,7 +14,7 @@ from watchnext.stream.archive import LOG_AT_MS, LOG_OFFSET, LOG_PARTITION, archi
 from watchnext.training.snapshot import Snapshot
 
 _REQUEST: Final = ["user_id", "request_id"]
-_LIST: Final = [*_REQUEST, "served_at", "seed_video_id", "device", "country"]
+_LIST: Final = [*_REQUEST, "served_at", "surface", "seed_video_id", "device", "country"]
 _LINE: Final = ["video_id", "sources", "scores"]
 
 

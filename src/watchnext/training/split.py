@@ -18,7 +18,7 @@ from watchnext.errors import DataError
 from watchnext.settings import Settings
 from watchnext.stream.archive import LOG_PARTITION
 from watchnext.training import log
-from watchnext.training.labels import HOLDOUT, capped, next_watches, queries, ranking_labels
+from watchnext.training.labels import HOLDOUT, as_asked, capped, next_watches, queries, ranking_labels
 from watchnext.training.snapshot import Snapshot
 
 
@@ -72,8 +72,10 @@ def split_log(settings: Settings, snapshot: Snapshot, per_user: int) -> SplitLog
     impressions, window_ms = log.impressions(snapshot), round(settings.training.click_window_minutes * 60_000)
     derived = impressions["surface"] == DERIVED_SURFACE
     impressions, untimed = impressions[~derived].reset_index(drop=True), impressions[derived]
+    lists, lines = log.served(snapshot)
+    impressions = as_asked(impressions, lists)
     labels = next_watches(watches, impressions, known, window_ms)
-    shown = _labelled_impressions(snapshot, impressions, watches, known, window_ms)
+    shown = ranking_labels(_closed(snapshot, impressions, watches, known, window_ms), lists, lines)
     if labels.empty or shown.empty:
         raise DataError(
             f"the snapshot has {len(labels)} completed watches of catalogue videos and {len(shown)} impressions whose "
@@ -113,10 +115,10 @@ def _split_ms(settings: Settings, times_ms: NDArray[np.int64]) -> int:
     return split_ms
 
 
-def _labelled_impressions(
+def _closed(
     snapshot: Snapshot, impressions: pd.DataFrame, watches: pd.DataFrame, known: set[str], window_ms: int
 ) -> pd.DataFrame:
-    """Impressions of catalogue videos whose click window has closed, with their labels, times and context.
+    """Impressions of catalogue videos whose click window has closed, with their labels.
 
     The watermark knows the partitions that have brought a watch. In another one no window has closed: a user's watches
     come in the partition of the impressions, and there they may all be on their way.
@@ -126,8 +128,7 @@ def _labelled_impressions(
         clicked=labels.clicked, seconds=labels.seconds, completed=labels.completed, begun_at=labels.begun_at
     )
     heard = labelled[LOG_PARTITION].isin(set(watches[LOG_PARTITION])) & labelled["video_id"].isin(known)
-    usable = labelled[labels.closed & heard.to_numpy()]
-    return ranking_labels(usable.reset_index(drop=True), *log.served(snapshot))
+    return labelled[labels.closed & heard.to_numpy()].reset_index(drop=True)
 
 
 def _oldest_ms(settings: Settings, split_ms: int) -> int:

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from watchnext.contracts.names import DERIVED_SURFACE
-from watchnext.training.labels import capped, next_watches, queries, ranking_labels, score_and_sources
+from watchnext.training.labels import as_asked, capped, next_watches, queries, ranking_labels, score_and_sources
 
 
 def watches(*lines: tuple) -> pd.DataFrame:
@@ -13,7 +13,7 @@ def watches(*lines: tuple) -> pd.DataFrame:
     )
 
 
-NOTHING_SHOWN = pd.DataFrame({"request_id": [], "user_id": [], "video_id": [], "shown_at": []}).astype(
+NOTHING_SHOWN = pd.DataFrame({"request_id": [], "user_id": [], "video_id": [], "shown_at": [], "surface": []}).astype(
     {"shown_at": int}
 )
 WINDOW_MS = 100
@@ -41,9 +41,10 @@ def test_a_watch_out_of_a_list_is_asked_for_as_of_the_lists_first_impression():
     shown = pd.DataFrame(
         [("r", "u", "a", 500), ("r", "u", "b", 620), ("q", "u", "c", 100), ("r", "v", "b", 1)],
         columns=["request_id", "user_id", "video_id", "shown_at"],
-    )
+    ).assign(surface="shelf")
     table = watches(("u", "b", 640, True), ("u", "c", 201, True), ("u", "c", 199, True), ("u", "d", 700, True))
     table.loc[0, "request_id"] = "r"
+    table["surface"] = ["", "", "home", ""]
     labels = next_of(table, {"a", "b", "c", "d"}, shown)
     # of the two without a request id, one began within the 100 ms after the impression of c
     assert labels[["event_id", "now_ms", "as_of_ms"]].to_numpy().tolist() == [
@@ -52,6 +53,7 @@ def test_a_watch_out_of_a_list_is_asked_for_as_of_the_lists_first_impression():
         ["e0", 500, 499],
         ["e3", 700, 699],
     ]
+    assert labels["surface"].tolist() == ["home", "", "shelf", ""]
 
 
 def test_the_heaviest_user_has_at_most_k_examples():
@@ -127,6 +129,17 @@ def test_no_impression_of_a_list_knows_the_watch_that_a_clock_put_before_it():
     labels = ranking_labels(impressions.assign(surface="home"), served, lines_of([], []))
     assert labels["now_ms"].tolist() == [900, 900, 1_400]
     assert labels["as_of_ms"].tolist() == [899, 899, 1_399]
+
+
+def test_an_impression_has_the_surface_for_which_its_list_was_asked():
+    """The ranker is asked for that one, whatever the client's events call it."""
+    shown = pd.DataFrame(
+        [("u", "r1", ""), ("u", "r1", "Home"), ("v", "r1", "theirs"), ("u", "r2", "web")],
+        columns=["user_id", "request_id", "surface"],
+    )
+    lists = pd.DataFrame({"user_id": ["u", "u"], "request_id": ["r1", "r2"], "surface": ["home", ""]})
+    assert as_asked(shown, lists)["surface"].tolist() == ["home", "home", "theirs", ""]
+    assert as_asked(shown, lists[:0])["surface"].tolist() == ["", "Home", "theirs", "web"]
 
 
 def test_a_request_id_that_two_users_chose_gives_each_the_own_list():
