@@ -44,7 +44,7 @@ class Management:
         Registration is asynchronous, since a synchronous one holds a request thread of TorchServe's.
 
         Raises:
-            RankerError: TorchServe refused it, or no worker became ready in time.
+            RankerError: TorchServe refused it, or no worker became ready in time; then it is unregistered.
         """
         answer = self._send(
             "POST",
@@ -62,6 +62,7 @@ class Management:
         deadline = time.monotonic() + REGISTER_TIMEOUT_S
         while version not in self.ready_versions():
             if time.monotonic() > deadline:
+                self.unregister(version)  # TorchServe gives workers up after 5 minutes, until it is registered anew
                 raise RankerError(f"TorchServe has no ready worker for {version} after {REGISTER_TIMEOUT_S:.0f} s")
             time.sleep(0.1)
 

@@ -23,20 +23,24 @@ class RankerVersions:
         self._management = management
         self._model_store = model_store
         self._archives: dict[str, Path] = {}
-        self._unwanted: dict[str, Path] = {}  # TorchServe did not let go of them yet
+        self._unwanted: dict[str, Path] = {}  # TorchServe did not let go of them yet, or no worker came for them
         self._swept = False
         self._lock = threading.Lock()  # one registration at a time: the worker's start takes a core
 
     def load(self, generation: str, overlay: int) -> str:
-        """Build and register an archive; returns its version once a worker is ready."""
+        """Build and register an archive; returns its version once a worker is ready.
+
+        Raises:
+            RankerError: TorchServe refused it, or no worker became ready in time; `restore` removes what is left of it.
+        """
         if not self._swept:
             self._sweep()
         archive = build_archive(self._generations.load(generation, overlay), self._model_store)
         version = ranker_version(generation, overlay)
         with self._lock:
+            self._unwanted[version] = archive  # unless a worker serves it
             self._management.register(version, archive.name)
-            self._archives[version] = archive
-            self._unwanted.pop(version, None)
+            self._archives[version] = self._unwanted.pop(version)
         return version
 
     def unload(self, version: str) -> None:

@@ -1,8 +1,10 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from model_handlers import management as management_module
 from model_handlers import versions
 from model_handlers.versions import RankerVersions
 from watchnext.errors import RankerError
@@ -14,9 +16,12 @@ class Management:
     def __init__(self) -> None:
         self.registered: dict[str, str] = {}
         self.late = False
+        self.without_worker: set[str] = set()
 
     def register(self, version: str, archive: str) -> None:
         self.registered[version] = archive
+        if version in self.without_worker:
+            raise RankerError(f"no ready worker for {version}")
 
     def unregister(self, version: str) -> None:
         if self.late:
@@ -81,3 +86,34 @@ def test_a_version_that_is_wanted_again_stays(followed: RankerVersions, manageme
     followed.restore([])
     assert management.registered == {"gen.0": "ranker-gen.0.mar"}
     assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
+
+
+def test_of_a_version_that_gets_no_worker_nothing_is_left(
+    followed: RankerVersions, management: Management, tmp_path: Path
+):
+    followed.load("gen", 0)
+    management.without_worker = {"gen.1"}
+    with pytest.raises(RankerError):
+        followed.load("gen", 1)
+    followed.restore([])
+    assert management.registered == {"gen.0": "ranker-gen.0.mar"}
+    assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
+
+
+def test_a_version_without_a_worker_in_time_is_registered_anew_the_next_time(monkeypatch: pytest.MonkeyPatch):
+    """TorchServe gives up a worker that does not start, and starts none for a version that is registered already."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.path}")
+        model = {"modelVersion": "gen.0", "modelUrl": "ranker-gen.0.mar", "workers": [{"status": "UNLOADING"}]}
+        return httpx.Response(409, json={}) if request.method == "POST" else httpx.Response(200, json=[model])
+
+    one = management_module.Management("http://torchserve", workers=1)
+    monkeypatch.setattr(
+        one, "_client", httpx.Client(base_url="http://torchserve", transport=httpx.MockTransport(answer))
+    )
+    monkeypatch.setattr(management_module, "REGISTER_TIMEOUT_S", -1.0)
+    with pytest.raises(RankerError, match=r"no ready worker for gen\.0"):
+        one.register("gen.0", "ranker-gen.0.mar")
+    assert asked[-1] == "DELETE /models/ranker/gen.0"
