@@ -41,7 +41,7 @@ def look(follower: Follower[str], versions: RankerVersions, health: Health) -> N
             health.waiting(f"TorchServe has no ready worker for {live}")
         else:
             health.ready(str(live))
-        versions.restore(lost)
+        versions.restore(sorted(lost, key=lambda version: version != live))  # one that fails ends it: live first
     except RankerError as error:  # TorchServe is down or starting: look again
         log.warning("ranker.unreachable", error=str(error))
         health.waiting(str(error))

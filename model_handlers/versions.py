@@ -1,7 +1,7 @@
 """The versions of the ranker that TorchServe should have: registered, registered again where lost, and removed."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -62,14 +62,14 @@ class RankerVersions:
         with self._lock:
             return sorted(self._archives.keys() - self._management.ready_versions())
 
-    def restore(self, versions: Collection[str]) -> None:
-        """Register again what TorchServe has lost, and remove what it did not let go of.
+    def restore(self, versions: Sequence[str]) -> None:
+        """Register again what TorchServe has lost, in this order, and remove what it did not let go of.
 
         Raises:
             RankerError: TorchServe refused, or no worker became ready in time.
         """
         with self._lock:
-            for version in sorted(self._archives.keys() & set(versions)):
+            for version in filter(self._archives.__contains__, versions):
                 log.warning("ranker.version_lost", version=version)
                 self._management.register(version, self._archives[version].name)
             for version in sorted(self._unwanted):

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -6,8 +7,10 @@ import pytest
 
 from model_handlers import management as management_module
 from model_handlers import versions
+from model_handlers.follower import look
 from model_handlers.versions import RankerVersions
 from watchnext.errors import RankerError
+from watchnext.ops.http import Health
 
 
 class Management:
@@ -17,6 +20,9 @@ class Management:
         self.registered: dict[str, str] = {}
         self.late = False
         self.without_worker: set[str] = set()
+
+    def ready_versions(self) -> set[str]:
+        return self.registered.keys() - self.without_worker
 
     def register(self, version: str, archive: str) -> None:
         self.registered[version] = archive
@@ -117,3 +123,15 @@ def test_a_version_without_a_worker_in_time_is_registered_anew_the_next_time(mon
     with pytest.raises(RankerError, match=r"no ready worker for gen\.0"):
         one.register("gen.0", "ranker-gen.0.mar")
     assert asked[-1] == "DELETE /models/ranker/gen.0"
+
+
+def test_what_is_live_comes_back_though_another_version_does_not(followed: RankerVersions, management: Management):
+    for overlay in (0, 1):
+        followed.load("gen", overlay)
+    management.registered.clear()  # TorchServe was restarted
+    management.without_worker = {"gen.0"}
+    live: Any = SimpleNamespace(current=lambda: "gen.1", missing=lambda: "")
+    health = Health(alive_s=60)
+    for _ in range(2):
+        look(live, followed, health)
+    assert "gen.1" in management.registered
