@@ -1,5 +1,6 @@
 """The gateway's REST: `/v1/recommendations`, its OpenAPI, and the four pages that a cluster asks for."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +21,7 @@ from watchnext.recommend.gateway import INTERNAL, Gateway, public
 from watchnext.recommend.openapi import describe
 
 MAX_TIMEOUT_MS = 600_000
+BODY_SECONDS = 10.0  # a caller who is gone without a word would hold its connection for ever
 PATH = "/v1/recommendations"
 GONE = 499  # nginx's status for a caller who went away: counted, seen by nobody
 ERRORS: dict[type[Exception], tuple[int, str]] = {
@@ -122,10 +124,14 @@ def _budget(request: Request) -> float | None:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise RequestError(f"the body is longer than {MAX_BODY:,} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise RequestError(f"the body is longer than {MAX_BODY:,} bytes")
+    except TimeoutError as error:
+        raise RequestError(f"the body did not come whole within {BODY_SECONDS:g} s") from error
     return bytes(body)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -93,3 +94,18 @@ def test_a_cancelled_request_is_counted_and_not_as_an_answer():
     before = counted(200), counted(499)
     asyncio.run(cancel())
     assert (counted(200), counted(499)) == (before[0], before[1] + 1)
+
+
+def test_a_body_that_does_not_come_is_refused_in_the_end(monkeypatch: pytest.MonkeyPatch):
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b'{"user_id":'
+        await asyncio.Event().wait()
+
+    async def post() -> httpx.Response:
+        async with client(Answering()) as one:
+            return await asyncio.wait_for(one.post(PATH, content=stalled()), 30)
+
+    monkeypatch.setattr(gateway_rest, "BODY_SECONDS", 0.05)
+    response = asyncio.run(post())
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "the body did not come whole within 0.05 s"
