@@ -12,7 +12,7 @@ from serving.lifecycle import DRAIN_SECONDS, Lifecycle, settle
 from watchnext.clock import SystemClock
 from watchnext.generation.static import StaticList
 from watchnext.generation.store import GenerationStore
-from watchnext.ops.http import listen_on
+from watchnext.ops.http import address, listen_on
 from watchnext.ops.logs import configure_logs, last_words
 from watchnext.ops.tracing import send_traces
 from watchnext.recommend.gateway import Gateway
@@ -45,7 +45,7 @@ async def serve(settings: Settings) -> None:
         served = ServedLog(lambda: EventProducer(settings), write_impressions=place.write_impressions)
     static = StaticList(GenerationStore.open(settings))
     gateway = Gateway(settings, graph, served, popular=static.ids, clock=SystemClock())
-    grpc_server, health = gateway_grpc.build(gateway, f"{place.host}:{place.grpc_port}")
+    grpc_server, health = gateway_grpc.build(gateway, address(place.host, place.grpc_port))
     rest = _Server(
         uvicorn.Config(
             gateway_rest.build(gateway, lifecycle),

@@ -120,17 +120,28 @@ class _Pages(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def address(host: str, port: int) -> str:
+    """Host and port as URLs and gRPC write them: IPv6 stands in brackets.
+
+    >>> address("::1", 80)
+    '[::1]:80'
+    """
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def listen_on(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket.
 
     Raises:
         ServerError: the port is in use, or the host is not ours; the message names the setting that moves it.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # "::" is IPv4 too, as for gRPC
     try:
-        return socket.create_server((host, port))
+        return socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # Python 3.11 appends the address
-        raise ServerError(f"cannot listen on {host}:{port}: {reason}; {setting} names another port") from error
+        raise ServerError(f"cannot listen on {address(host, port)}: {reason}; {setting} names another port") from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from watchnext.contracts.api import RecommendAnswer, RecommendRequest, decode_answer, encode
 from watchnext.errors import AuthenticationError, ConfigError, GatewayError, GraphError, OverloadError, RequestError
+from watchnext.ops.http import address
 from watchnext.recommend.graph import HEADERS, read_answer
 from watchnext.recommend.wire import answer_from_proto, request_to_proto
 from watchnext.settings import Settings
@@ -23,8 +24,7 @@ PATH: Final = "/v1/recommendations"
 
 def rest_url(settings: Settings) -> str:
     """Address of the gateway's REST."""
-    host = settings.gateway.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.rest_port}"  # IPv6 stands in brackets
+    return f"http://{address(settings.gateway.host, settings.gateway.rest_port)}"
 
 
 def ask_rest(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
@@ -68,7 +68,7 @@ def ask_grpc(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
         RequestError, AuthenticationError, OverloadError: refused.
         GatewayError: the gateway is down or failed.
     """
-    target = f"{settings.gateway.host}:{settings.gateway.grpc_port}"
+    target = address(settings.gateway.host, settings.gateway.grpc_port)
     with grpc.insecure_channel(target) as channel:
         stub = recommend_pb2_grpc.RecommenderStub(channel)  # type: ignore[no-untyped-call]
         try:
@@ -86,7 +86,7 @@ def grpc_health(settings: Settings) -> str:
     Raises:
         GatewayError: the gateway is down.
     """
-    target = f"{settings.gateway.host}:{settings.gateway.grpc_port}"
+    target = address(settings.gateway.host, settings.gateway.grpc_port)
     with grpc.insecure_channel(target) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)

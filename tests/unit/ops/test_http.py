@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from watchnext.errors import ServerError
-from watchnext.ops.http import Health, pages
+from watchnext.ops.http import Health, listen_on, pages
 
 
 class Hands:
@@ -91,3 +91,11 @@ def test_a_client_that_hangs_up_leaves_no_traceback(capfd: pytest.CaptureFixture
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_host_of_ipv6_is_listened_on():
+    with listen_on("::1", 0, "gateway.rest_port") as listener:
+        socket.create_connection(("::1", listener.getsockname()[1]), timeout=10).close()
+    with listen_on("::", 0, "gateway.rest_port") as listener:
+        socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=10).close()

@@ -28,3 +28,5 @@ def test_an_address_that_is_no_url_is_a_wrong_setting():
 
 def test_a_gateway_on_ipv6_has_an_address():
     assert client.rest_url(Settings(gateway=Gateway(host="::1"))) == "http://[::1]:18000"
+    with pytest.raises(GatewayError, match=r"the gateway at \[::1\]:1 \(gRPC\) cannot be reached"):
+        client.grpc_health(Settings(gateway=Gateway(host="::1", grpc_port=1)))
