@@ -50,6 +50,8 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
             raise RequestError(f"why_not has {len(self.why_not)} ids; wanted at most {MAX_K}")
         if (longest := max(map(len, self.why_not), default=0)) > MAX_ID:
             raise RequestError(f"an id in why_not has {longest} characters; wanted at most {MAX_ID}")
+        if self.deadline_ms < 0:
+            raise RequestError(f"deadline_ms = {self.deadline_ms} came; wanted epoch milliseconds, or 0 for our own")
         if not 0 <= self.now_ms <= MAX_MILLIS:
             raise RequestError(f"now_ms = {self.now_ms} came; wanted epoch milliseconds, 0 to {MAX_MILLIS}")
         return self

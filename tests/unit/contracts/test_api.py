@@ -25,6 +25,7 @@ def test_a_request_needs_a_user_alone():
         (b'{"user_id": "u", "why_not": ["v", "' + b"v" * 257 + b'"]}', "an id in why_not has 257 characters"),
         (b'{"user_id": "u", "now_ms": -1}', "now_ms = -1 came; wanted epoch milliseconds, 0 to 4102444800000"),
         (b'{"user_id": "u", "now_ms": 4102444800001}', "now_ms = 4102444800001 came"),
+        (b'{"user_id": "u", "deadline_ms": -1}', "deadline_ms = -1 came; wanted epoch milliseconds, or 0"),
     ],
 )
 def test_a_bad_request_is_refused_with_what_was_wanted(body: bytes, message: str):
