@@ -10,6 +10,7 @@ from watchnext.errors import RequestError
 
 DEFAULT_K: Final = 20
 MAX_ID: Final = 256
+MAX_REQUEST_ID: Final = MAX_ID - len(f":{MAX_K - 1}")  # an impression's id is the request's and a position
 MAX_BODY: Final = 256 * 1024  # bytes of a request
 
 
@@ -40,6 +41,8 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
             raise RequestError(f"k = {self.k} came; wanted 1 to {MAX_K}")
         if not 1 <= len(self.user_id) <= MAX_ID:
             raise RequestError(f"user_id has {len(self.user_id)} characters; wanted 1 to {MAX_ID}")
+        if len(self.request_id) > MAX_REQUEST_ID:
+            raise RequestError(f"request_id has {len(self.request_id)} characters; wanted at most {MAX_REQUEST_ID}")
         for name in ("surface", "device", "country", "seed_video_id", "request_id", "traceparent", "arm"):
             if len(getattr(self, name)) > MAX_ID:
                 raise RequestError(f"{name} has {len(getattr(self, name))} characters; wanted at most {MAX_ID}")

@@ -8,9 +8,10 @@ import structlog
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
-from watchnext.contracts.api import RecommendAnswer, RecommendedVideo, RecommendRequest
-from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem
-from watchnext.contracts.names import Topic
+from watchnext.contracts.api import MAX_REQUEST_ID, RecommendAnswer, RecommendedVideo, RecommendRequest
+from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem, decode, encode
+from watchnext.contracts.names import MAX_K, Topic
+from watchnext.errors import RequestError
 from watchnext.ops.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WRITTEN
 from watchnext.recommend import served
 from watchnext.recommend.served import ServedLog, impressions, served_event
@@ -78,6 +79,15 @@ def test_stand_in_impressions_have_ids_that_repeat_with_the_request():
     )
     assert next(iter(impressions(EVENT))) == first
     assert [one.event_id for one in impressions(EVENT)] == ["r:0", "r:1"]
+
+
+def test_the_longest_request_id_makes_impressions_that_can_be_read():
+    asked = RecommendRequest(user_id="u", request_id="r" * MAX_REQUEST_ID).check()
+    last = ServedItem(video_id="v", position=MAX_K - 1, sources=["tower"])
+    served = ServedEvent(user_id="u", request_id=asked.request_id, served_at=77, items=[last])
+    assert [decode(Topic.IMPRESSION, encode(one)) for one in impressions(served)] == [*impressions(served)]
+    with pytest.raises(RequestError, match="request_id has 253 characters; wanted at most 252"):
+        RecommendRequest(user_id="u", request_id="r" * (MAX_REQUEST_ID + 1)).check()
 
 
 def test_lists_and_impressions_reach_the_producer():
