@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,6 +34,14 @@ def _named(folder: Any) -> Any:
     if folder == "":
         raise ValueError("an empty name came; wanted a folder, . for the current one")
     return folder
+
+
+def _fit_for_a_header(key: SecretStr) -> SecretStr:
+    """Of another key each caller would be told that it is unknown."""
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise ValueError("a key no header carries came; wanted printable ASCII without a space at its ends")
+    return key
 
 
 class Section(BaseModel):
@@ -162,7 +170,9 @@ class Gateway(Section):
     rest_port: Port = 18000
     grpc_port: Port = 18001
     graph_url: str = "http://127.0.0.1:8080"
-    api_keys: list[Annotated[SecretStr, Field(min_length=1)]] = Field([], description="empty: no authentication")
+    api_keys: list[Annotated[SecretStr, Field(min_length=1), AfterValidator(_fit_for_a_header)]] = Field(
+        [], description="empty: no authentication"
+    )
     max_concurrent: int = Field(64, ge=1, description="requests in flight; more are shed with 503")
     static_list: list[str] = Field(
         [], description="video ids for when the graph is down; empty: the live generation's popular videos"

@@ -77,6 +77,8 @@ def test_variables_that_kubernetes_sets_for_services_stop_no_server(monkeypatch:
     ("variable", "value", "message"),
     [
         ("API_KEYS", '[""]', r"gateway\.api_keys\.0"),  # it would let every caller pass who sends no key
+        ("API_KEYS", '["one", "hüsh"]', r"gateway\.api_keys\.1 = a secret: .*wanted printable ASCII"),
+        ("API_KEYS", '["hush\\n"]', r"gateway\.api_keys\.0 = a secret: .*without a space at its ends"),
         ("ARMS__NEW", "nan", r"gateway\.arms\.new"),
         ("ARMS__NEW", "-0.5", r"gateway\.arms\.new"),
     ],
@@ -92,7 +94,12 @@ def test_a_key_without_letters_and_a_share_that_is_none_are_refused(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("GATEWAY__API_KEYS", '"hush"'), ("GATEWAY__API_KEYS", '["", "hush"]'), ("KAFKA", '{"sasl_password": ["hush"]}')],
+    [
+        ("GATEWAY__API_KEYS", '"hush"'),
+        ("GATEWAY__API_KEYS", '["", "hush"]'),
+        ("GATEWAY__API_KEYS", '["hush\\n"]'),
+        ("KAFKA", '{"sasl_password": ["hush"]}'),
+    ],
 )
 def test_a_wrong_secret_is_refused_without_telling_it(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
