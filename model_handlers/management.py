@@ -15,7 +15,7 @@ class Management:
     """The management port of one TorchServe, such as `http://127.0.0.1:18086`."""
 
     def __init__(self, url: str, *, workers: int) -> None:
-        self._client = httpx.Client(base_url=url, timeout=10.0)
+        self._client = httpx.Client(base_url=url, timeout=10.0, trust_env=False)  # no proxy
         self._workers = workers
 
     def ready_versions(self) -> set[str]:

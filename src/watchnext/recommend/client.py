@@ -20,6 +20,7 @@ from watchnext.v1 import recommend_pb2_grpc
 
 TIMEOUT_S: Final = 10.0
 PATH: Final = "/v1/recommendations"
+NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)  # as REST's `trust_env=False`
 
 
 def rest_url(settings: Settings) -> str:
@@ -69,7 +70,7 @@ def ask_grpc(settings: Settings, request: RecommendRequest) -> RecommendAnswer:
         GatewayError: the gateway is down or failed.
     """
     target = address(settings.gateway.host, settings.gateway.grpc_port)
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=NO_PROXY) as channel:
         stub = recommend_pb2_grpc.RecommenderStub(channel)  # type: ignore[no-untyped-call]
         try:
             message = stub.Recommend(
@@ -87,7 +88,7 @@ def grpc_health(settings: Settings) -> str:
         GatewayError: the gateway is down.
     """
     target = address(settings.gateway.host, settings.gateway.grpc_port)
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=NO_PROXY) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         except grpc.RpcError as error:

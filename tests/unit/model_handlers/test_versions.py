@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from model_handlers import versions
 from model_handlers.follower import look
 from model_handlers.versions import RankerVersions
 from watchnext.errors import RankerError
-from watchnext.ops.http import Health
+from watchnext.ops.http import Health, pages
 
 
 class Management:
@@ -104,6 +105,15 @@ def test_of_a_version_that_gets_no_worker_nothing_is_left(
     followed.restore([])
     assert management.registered == {"gen.0": "ranker-gen.0.mar"}
     assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
+
+
+def test_torchserve_beside_us_is_asked_through_no_proxy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # nobody listens there
+    health = Health(alive_s=60)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    with pages(health, host="127.0.0.1", port=port, setting=""):  # a server that has no such page
+        assert management_module.Management(f"http://127.0.0.1:{port}", workers=1).ready_versions() == set()
 
 
 def test_a_version_without_a_worker_in_time_is_registered_anew_the_next_time(monkeypatch: pytest.MonkeyPatch):

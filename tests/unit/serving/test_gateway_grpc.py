@@ -9,8 +9,11 @@ import pytest
 
 from serving import gateway_grpc
 from tests.unit.serving.test_gateway_rest import Answering
+from watchnext.contracts.api import RecommendRequest
 from watchnext.errors import ServerError
 from watchnext.ops.metrics import ANSWERS
+from watchnext.recommend.client import ask_grpc
+from watchnext.settings import Gateway, Settings
 from watchnext.v1 import recommend_pb2 as pb
 from watchnext.v1 import recommend_pb2_grpc
 
@@ -113,3 +116,20 @@ def test_a_call_past_its_deadline_is_counted_as_that(tmp_path: Path):
 
     run(Answering(hangs=True), tmp_path, call)
     assert (counted("OK"), counted("DEADLINE_EXCEEDED")) == (before[0], before[1] + 1)
+
+
+def test_our_own_client_asks_the_gateway_and_no_proxy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody listens there
+
+    async def both() -> Any:
+        server = grpc.aio.server()
+        settings = Settings(gateway=Gateway(grpc_port=server.add_insecure_port("127.0.0.1:0")))
+        servicer = gateway_grpc.Recommender(Answering())
+        recommend_pb2_grpc.add_RecommenderServicer_to_server(servicer, server)
+        await server.start()
+        try:
+            return await asyncio.to_thread(ask_grpc, settings, RecommendRequest(user_id="u"))
+        finally:
+            await server.stop(None)
+
+    assert asyncio.run(both()).request_id == "r"
