@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from model_archiver import ModelArchiver
 from model_archiver.model_archiver_config import ModelArchiverConfig
+from model_archiver.model_packaging_utils import ModelExportUtils
 
 import watchnext
 from watchnext.contracts.names import MODEL_RANKER, ranker_version
@@ -43,16 +43,15 @@ def build_archive(bundle: Bundle, store: Path) -> Path:
         contents = Path(folder) / "contents"
         _vendor(contents / "watchnext")
         _scorer(bundle).save(contents)
-        ModelArchiver.generate_model_archive(
-            ModelArchiverConfig(
-                model_name=target.stem,
-                version=ranker_version(bundle.id, bundle.overlay),
-                handler=str(HANDLER),
-                extra_files=str(contents),
-                export_path=folder,
-                force=True,
-            )
+        shutil.copy(HANDLER, contents)
+        config = ModelArchiverConfig(
+            model_name=target.stem,
+            version=ranker_version(bundle.id, bundle.overlay),
+            handler=str(HANDLER),
         )
+        # `ModelArchiver` itself would copy all to /tmp/<model_name> first, whoever else is building that there.
+        manifest = ModelExportUtils.generate_manifest_json(config)
+        ModelExportUtils.archive(folder, target.stem, str(contents), manifest)
         (Path(folder) / target.name).replace(target)
     return target
 

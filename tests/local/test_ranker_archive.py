@@ -1,6 +1,7 @@
 """The archives that TorchServe serves, as files: what is in them, and what their names tell."""
 
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -56,3 +57,14 @@ def test_the_same_code_is_built_once(bundle: Bundle, package: Path, tmp_path: Pa
     (package / "settings.py").write_text("# no code of the archive")
     assert archive.build_archive(bundle, tmp_path / "store") == built
     assert built.stat().st_mtime_ns == written
+
+
+def test_another_build_of_the_same_archive_on_this_machine_is_left_alone(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    other = tmp_path / Path(archive.archive_name(bundle.id, 0)).stem / "ranker.wn"
+    other.parent.mkdir()
+    other.touch()
+    archive.build_archive(bundle, tmp_path / "home" / "store")
+    assert other.exists()
