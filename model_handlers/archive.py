@@ -23,6 +23,7 @@ PACKAGE: Final = Path(watchnext.__file__).parent
 VENDORED: Final = ("features", "models")
 HANDLER: Final = Path(__file__).with_name("ranker_handler.py")
 ARCHIVES: Final = f"{MODEL_RANKER}-*.mar"  # of any generation and code
+UNFINISHED: Final = "archive-*"  # folders of builds; of a killed one it stays
 
 
 def archive_name(generation: str, overlay: int) -> str:
@@ -33,13 +34,13 @@ def archive_name(generation: str, overlay: int) -> str:
 def build_archive(bundle: Bundle, store: Path) -> Path:
     """The archive of `bundle` in the model store `store`; one that is already there is kept.
 
-    The file appears whole or not at all: it is written beside the store and renamed.
+    The file appears whole or not at all: it is written in a folder of its own (`UNFINISHED`) and renamed.
     """
     target = store / archive_name(bundle.id, bundle.overlay)
     if target.is_file():
         return target
     store.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=store.parent, prefix="archive-") as folder:
+    with tempfile.TemporaryDirectory(dir=store, prefix=UNFINISHED.rstrip("*")) as folder:
         contents = Path(folder) / "contents"
         _vendor(contents / "watchnext")
         _scorer(bundle).save(contents)

@@ -1,12 +1,13 @@
 """The versions of the ranker that TorchServe should have: registered, registered again where lost, and removed."""
 
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
-from model_handlers.archive import ARCHIVES, archive_name, build_archive
+from model_handlers.archive import ARCHIVES, UNFINISHED, archive_name, build_archive
 from model_handlers.management import Management
 from watchnext.contracts.names import ranker_version
 from watchnext.errors import RankerError
@@ -96,4 +97,6 @@ class RankerVersions:
         for path in self._model_store.glob(ARCHIVES):
             if path.name not in named.values():
                 path.unlink(missing_ok=True)
+        for folder in self._model_store.glob(UNFINISHED):
+            shutil.rmtree(folder, ignore_errors=True)
         self._swept = True

@@ -95,6 +95,17 @@ def test_a_version_that_is_wanted_again_stays(followed: RankerVersions, manageme
     assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
 
 
+def test_what_a_killed_build_left_is_removed(
+    followed: RankerVersions, management: Management, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(followed, "_swept", False)
+    monkeypatch.setattr(Generations, "pointer", lambda _: SimpleNamespace(targets=[]))
+    monkeypatch.setattr(management, "archives", dict, raising=False)
+    (tmp_path / "archive-x1" / "contents").mkdir(parents=True)
+    followed.load("gen", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
+
+
 def test_of_a_version_that_gets_no_worker_nothing_is_left(
     followed: RankerVersions, management: Management, tmp_path: Path
 ):
