@@ -41,10 +41,12 @@ def share_classes(jars: Path) -> None:
         port, controller_port = _free_ports()
         format_storage(jars, folder, port, controller_port)
         config = folder / "server.properties"
-        config.write_text(properties(folder / "data", port, controller_port))
+        config.write_text(properties(Path("data"), port, controller_port))
         command = java_command(jars, "256m", (f"-XX:ArchiveClassesAtExit={archive}",), "kafka.Kafka", str(config))
         said = []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as broker:
+        with subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as broker:
             assert broker.stdout is not None
             for line in broker.stdout:
                 said.append(line)

@@ -16,7 +16,7 @@ from watchnext.errors import ServerError
 from watchnext.local.cache import require_download
 from watchnext.local.prerequisites import java, require_java
 from watchnext.local.probes import kafka_answers
-from watchnext.local.servers import Port, Server
+from watchnext.local.servers import Port, Server, run_folder
 
 if TYPE_CHECKING:
     from watchnext.settings import Settings
@@ -32,7 +32,10 @@ def java_command(jars: Path, heap: str, flags: tuple[str, ...], main: str, *argu
 
 
 def properties(data: Path, port: int, controller_port: int) -> str:
-    """`server.properties` of the one broker. Topics are made by `stream.topics`, with partitions, never by accident."""
+    """`server.properties` of the one broker. Topics are made by `stream.topics`, with partitions, never by accident.
+
+    `data` is relative to where the broker runs: Kafka takes a comma for a list, and reads the file as Latin-1.
+    """
     return "\n".join(
         [
             "process.roles=broker,controller",
@@ -73,12 +76,12 @@ def format_storage(jars: Path, folder: Path, port: int, controller_port: int) ->
         return
     shutil.rmtree(fresh, ignore_errors=True)
     config = folder / "format.properties"
-    config.write_text(properties(fresh, port, controller_port))
+    config.write_text(properties(Path(fresh.name), port, controller_port))
     cluster = base64.urlsafe_b64encode(b"w" + hashlib.sha256(str(folder).encode()).digest()[:15]).decode().rstrip("=")
     command = java_command(
         jars, "128m", (), "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(config)
     )
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
         raise ServerError(f"Kafka could not format {fresh}: {(run.stderr or run.stdout).strip()[-500:]}")
     config.unlink()
@@ -87,7 +90,9 @@ def format_storage(jars: Path, folder: Path, port: int, controller_port: int) ->
 
 def kafka_server(settings: "Settings", jars: Path, port: int) -> Server:
     """The broker of `settings` on `port`."""
-    folder = settings.home.absolute() / "kafka"
+    home = settings.home.absolute()
+    folder = home / "kafka"
+    data = os.path.relpath(folder / "data", run_folder(home) / "kafka")
     config = folder / "server.properties"
     controller_port = settings.local.kafka_controller_port
     archive = jars / CLASS_ARCHIVE
@@ -98,7 +103,7 @@ def kafka_server(settings: "Settings", jars: Path, port: int) -> Server:
         require_download(jars, "Kafka")
         folder.mkdir(parents=True, exist_ok=True)
         format_storage(jars, folder, port, controller_port)
-        config.write_text(properties(folder / "data", port, controller_port))
+        config.write_text(properties(Path(data), port, controller_port))
 
     return Server(
         name="kafka",
