@@ -73,21 +73,32 @@ def flaw(path: str) -> Rule | None:
         return ALWAYS_TRUE
     parts = list(_parts(path))
     for number, (part, separator) in enumerate(parts):
-        if wrong := _flaw_of_part(part, separator, last=number + 1 == len(parts)):
+        later = parts[number + 1 :]
+        if number and part[:1] in ("{", "[") and _closing_bracket(part, 0) == len(part) - 1:
+            if not later:  # deeper down it stands on whether there is something above it
+                return ALWAYS_TRUE if number == 1 else None
+            if part[0] == "{" or re.fullmatch(r"\d+|[#@].*", later[0][0]):
+                continue
+        signs = zip((separator, *(sign for _, sign in later)), (after for after, _ in later), strict=False)
+        picked = any(sign == "|" and after != "#" and not after.startswith("@") for sign, after in signs)
+        if wrong := _flaw_of_part(part, separator, picked=picked):
             return wrong
     return None
 
 
-def _flaw_of_part(part: str, separator: str, *, last: bool) -> Rule | None:
-    """`separator` is the sign after the part: a dot looks into each element of a list, a pipe into the list."""
+def _flaw_of_part(part: str, separator: str, *, picked: bool) -> Rule | None:
+    """`separator` is the sign after the part: a dot looks into each element of a list, a pipe into the list.
+
+    `picked`: a later pipe takes an element out of what the part makes, which may be none.
+    """
     if part.startswith(("#(", "#[")):
         if _closing_bracket(part, 1) is None:
             return UNBALANCED
         if "(@." in part or "?(" in part:
             return JSONPATH
-        return ALWAYS_TRUE if part.endswith("#") and separator != "|" else None
+        return ALWAYS_TRUE if part.endswith("#") and not picked else None
     if part == "#":
-        return ALWAYS_TRUE if separator == "." else None
+        return ALWAYS_TRUE if separator == "." and not picked else None
     if part.startswith("@"):
         name = _MODIFIERS.match(part)
         return None if name and name[1] in _KNOWN else UNKNOWN_MODIFIER

@@ -47,6 +47,7 @@ CASES = (
     always("{ .user.id == 1 }", "[@this].#(user.id==1)"),
     always("[vip]", "items.#(vip)"),
     always("{user.age}", "user.age"),
+    always("user.[age]", "user.age"),
     always("items.#(vip==true)#", "items.#(vip==true)"),
     always("items.#(vip==true)#.id", "items.#(vip==true).id"),
     always("items.#.vip", "items.#(vip)"),

@@ -26,6 +26,12 @@ from watchnext.graph.gjson import always_holds, flaw
         "[@this].#(a==1)",
         "[a,b]|0",
         "{a}.a",
+        "a.#.b|0",
+        "a.#(b==1)#.c|0",
+        "a.b.[c]",
+        "a.[b]|0",
+        "a.[0].0",
+        "a.{b}.b",
     ],
 )
 def test_a_path_that_gjson_can_read(path: str):
@@ -38,6 +44,14 @@ def test_what_does_not_close(path: str):
 
     assert rule is not None
     assert rule.name == "unbalanced-query"
+
+
+@pytest.mark.parametrize("path", ["a.{b}", "a|[b]", "a.[0]", "a.#.b", "a.#(b==1)#.c|@this", "a.#(b==1)#|#"])
+def test_what_makes_a_value_exists_without_a_match(path: str):
+    rule = flaw(path)
+
+    assert rule is not None
+    assert rule.name == "always-true"
 
 
 def test_what_holds_for_any_body():
