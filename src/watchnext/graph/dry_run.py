@@ -67,8 +67,9 @@ def with_addresses(graph: Graph, addresses: Mapping[str, str]) -> dict[str, Any]
     """The graph's spec, steps (by path) posting to other addresses."""
     spec: dict[str, Any] = json.loads(json.dumps(graph.spec))
     for step in graph.steps:
-        if step.at in addresses:
-            spec["nodes"][step.node]["steps"][step.index]["serviceUrl"] = addresses[step.at]
+        steps = spec["nodes"][step.node]["steps"]
+        if step.at in addresses and isinstance(steps[step.index], dict | None):  # the router ends on another
+            steps[step.index] = {**(steps[step.index] or {}), "serviceUrl": addresses[step.at]}
     return spec
 
 

@@ -44,6 +44,14 @@ def test_addresses_replace_services_and_leave_the_document_alone():
     assert graph.nodes["root"].steps[1].service_url == ""
 
 
+def test_a_step_that_is_none_or_no_mapping_is_left_to_the_router():
+    graph = Graph({"nodes": {"root": {"routerType": "Sequence", "steps": [None, "two"]}}}, "")
+
+    spec = with_addresses(graph, {"nodes.root.steps[0]": "http://one/", "nodes.root.steps[1]": "http://two/"})
+
+    assert spec["nodes"]["root"]["steps"] == [{"serviceUrl": "http://one/"}, "two"]
+
+
 def test_stubs_from_words(tmp_path: Path):
     file = tmp_path / "a:b.json"
     file.write_bytes(b"[1]")
