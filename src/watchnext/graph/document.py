@@ -109,10 +109,11 @@ def read(file: Path) -> Manifests:
         UsageError: the file cannot be read, or holds no InferenceGraph.
     """
     try:
-        documents = [one for document in yaml.safe_load_all(file.read_text()) for one in _items(_plain(document, {}))]
+        documents = [one for document in _load(file.read_text()) for one in _items(_plain(document, {}))]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets a day 2026-99-99 out as ValueError
+    # PyYAML lets a day 2026-99-99 out as ValueError, and values that are not of their tag in its own ways.
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(f"{file} is neither YAML nor JSON: {error}") from error
     found = [one for one in documents if _is_graph(one)]
     if not found:
@@ -122,6 +123,14 @@ def read(file: Path) -> Manifests:
         )
     graphs = [Graph(one, _place(Graph(one, ""), alone=len(found) == 1)) for one in found]
     return Manifests(tuple(graphs), tuple(_propagated(documents)))
+
+
+def _load(text: str) -> list[Any]:
+    """The documents; JSON is read as JSON, whose tabs and pairs of surrogates PyYAML does not know."""
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return list(yaml.safe_load_all(text))
 
 
 def below(at: str, key: str) -> str:

@@ -111,6 +111,8 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):
     ("text", "said"),
     [
         ("nodes: 2026-99-99", "month must be in 1..12"),
+        ("nodes: !!bool perhaps", "graph.yaml is neither YAML nor JSON"),
+        ("nodes: !!timestamp today", "graph.yaml is neither YAML nor JSON"),
         ("nodes: &nodes {root: *nodes}", "an alias holds itself"),
         ("nodes: " + "[" * 5_000, "recursion"),
     ],
@@ -121,6 +123,16 @@ def test_yaml_that_makes_no_object_is_told(tmp_path: Path, text: str, said: str)
 
     with pytest.raises(UsageError, match=said):
         read(file)
+
+
+def test_json_is_read_as_json(tmp_path: Path):
+    """PyYAML refuses tabs, and makes of an escaped smile two halves that nothing can print."""
+    file = tmp_path / "graph.json"
+    step = {**STEP, "name": "smile \N{GRINNING FACE}"}
+    nodes = {"root": {"routerType": "Sequence", "steps": [step]}}
+    file.write_text(json.dumps({"nodes": nodes}, indent="\t"))
+
+    assert read(file).graphs[0].nodes["root"].steps[0].name == step["name"]
 
 
 def test_numbers_and_dates_are_texts_where_json_has_them_as_such(tmp_path: Path):
