@@ -292,7 +292,7 @@ def load_settings(**flags: Any) -> Settings:
     _check_text(os.environ)
     try:
         settings = Settings(**flags)
-    except SettingsError as error:  # it names the section, and never the value, which may be a secret
+    except (SettingsError, RecursionError) as error:  # it names the section, and never the value, which may be a secret
         raise ConfigError(
             f"{error}: lists and mappings stand in the environment as JSON, such as "
             f"""{variable_of("gateway.static_list")}='["video-1", "video-2"]'"""
@@ -378,7 +378,8 @@ def _check_file(path: Path) -> None:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    # PyYAML lets a day 2026-02-30 out as ValueError, and values that are not of their tag in its own ways.
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; wanted a mapping, such as `kafka: {{partitions: 8}}`")

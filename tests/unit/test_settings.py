@@ -16,6 +16,8 @@ from watchnext.settings import load_settings, without_passwords
         ("[kafka]", "holds a list; wanted a mapping"),
         ("kafka: [", "cannot be read as YAML"),
         ("kafka: " + "[" * 5_000, "cannot be read as YAML: maximum recursion depth exceeded"),
+        ("gateway: {experiment: 2026-02-30}", "cannot be read as YAML: day is out of range for month"),
+        ("gateway: {write_served: !!bool perhaps}", "cannot be read as YAML: 'perhaps'"),
         ("1: {partitions: 8}", "1 came as a key; wanted a section or setting"),
         ("kafka.partitions: 8", "kafka.partitions came as one key; in YAML a setting stands in its section"),
     ],
@@ -46,6 +48,13 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WATCHNEXT_CONFIG", str(tmp_path / "settings.yaml"))
 
     assert load_settings().kafka.partitions == 4
+
+
+def test_a_variable_that_is_nested_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHNEXT_GATEWAY__STATIC_LIST", "[" * 50_000)
+
+    with pytest.raises(ConfigError, match=r"maximum recursion depth .*: lists and mappings stand .* as JSON"):
+        load_settings()
 
 
 @pytest.mark.parametrize("variable", ["WATCHNEXT_HOME", "WATCHNEXT_KAFKA__GROUP", "watchnext_kafka__sasl_password"])
