@@ -9,6 +9,7 @@ Every verb has `--json`, ends with the next step, and exits 0 (done), 1 (failed)
 `WatchnextError` and does not catch it: `main` prints it as one line, and so what the machine refuses of a file.
 """
 
+import io
 import logging
 import os
 import sys
@@ -101,6 +102,8 @@ def log_to_standard_error() -> None:
 
 def main() -> None:
     """The entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: no name of a file ends a verb
     try:
         app()
     except WatchnextError as error:

@@ -21,7 +21,12 @@ _errors = Console(stderr=True, highlight=False, emoji=False)
 
 def print_json(value: Any) -> None:
     """`value` as indented JSON; dataclasses become objects, paths and the like their text."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # the name of a file may be no text, and a terminal may have few letters
+        text = json.dumps(value, indent=2, default=_jsonable)
+    sys.stdout.write(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:

@@ -68,6 +68,21 @@ def test_a_home_that_is_a_file_fails_in_a_sentence(tmp_path: Path, arguments: li
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize("letters", ["utf-8", "ascii"])
+def test_a_file_whose_name_is_no_text_ends_no_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, letters: str
+) -> None:
+    file = tmp_path / "gr\udcfcn-é.yaml"
+    file.write_text("nodes: {}")
+    monkeypatch.setenv("PYTHONIOENCODING", letters)
+
+    told, read = (watchnext("graph", "lint", str(file), *flags, home=tmp_path) for flags in ([], ["--json"]))
+
+    assert (told.returncode, read.returncode) == (1, 1)
+    assert "gr\\udcfcn" in told.stdout
+    assert json.loads(read.stdout)["file"] == str(file)
+
+
 def test_status_does_not_import_what_is_heavy():
     heavy = "{'torch', 'feast', 'kafka', 'pymilvus', 'kserve', 'kfp', 'pandas', 'pyarrow'}"
     code = f"import sys, watchnext.cli.main, watchnext.cli.status; print(sorted({heavy} & set(sys.modules)))"
