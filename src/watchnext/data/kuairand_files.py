@@ -63,7 +63,7 @@ class KuaiRandFiles:
 
 
 def read_videos(path: Path, now_ms: int, dropped: Dropped) -> pd.DataFrame:
-    """Videos that were uploaded until `now_ms`: video_id, author_id, tags (list), uploaded_ms, seconds."""
+    """Videos that were uploaded until `now_ms`: video_id, author_id, tags (list), uploaded_ms (1970 on), seconds."""
     raw = read_table(
         path,
         {
@@ -91,7 +91,7 @@ def read_videos(path: Path, now_ms: int, dropped: Dropped) -> pd.DataFrame:
             "video_id": raw["video_id"],
             "author_id": raw["author_id"],
             "tags": [[f"tag-{tag}" for tag in text.split(",") if tag] for text in raw["tag"]],
-            "uploaded_ms": uploaded.to_numpy("datetime64[ms]").astype(np.int64) - _BEIJING_MS,
+            "uploaded_ms": (uploaded.to_numpy("datetime64[ms]").astype(np.int64) - _BEIJING_MS).clip(min=0),
             "seconds": seconds.fillna(seconds.median()),
         }
     )

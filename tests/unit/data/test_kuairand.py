@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from watchnext.clock import FixedClock
+from watchnext.contracts.events import decode, encode
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.data.kuairand import KuaiRand
 from watchnext.errors import DataError
@@ -89,6 +90,18 @@ def test_videos_keep_authors_tags_and_the_day_in_beijing(tmp_path):
     assert (first.video_id, first.channel_id, first.topics) == ("100", "7", ["tag-12", "tag-65"])
     assert first.uploaded_at == 1_649_520_000_000  # 2022-04-09 16:00 UTC
     assert second.topics == []
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "1899-12-31"])
+def test_a_day_before_1970_is_the_start_of_1970(tmp_path, day):
+    """No event has an earlier time: the workers made dead letters of these videos."""
+    folder = slice_folder(tmp_path)
+    (folder / "videos.csv").write_text(VIDEOS.replace("2022-04-09", day))
+
+    old = list(KuaiRand(folder, clock=NOW).catalog())[1]
+
+    assert (old.video_id, old.uploaded_at) == ("101", 0)
+    assert decode(Topic.CATALOG, encode(old)) == old
 
 
 def test_the_untimed_history_becomes_marked_watches_before_its_last_time(tmp_path):
