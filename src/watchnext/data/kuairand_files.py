@@ -137,6 +137,7 @@ def read_history(path: Path, videos: pd.DataFrame, now_ms: int, dropped: Dropped
     raw = drop_rows(
         raw, ~raw["last_time_ms"].between(1, now_ms), path, "last_time_ms is not between 1970 and now", dropped
     )
+    raw = drop_rows(raw, raw["user_id"].duplicated(), path, "the user came before", dropped)
     raw["last_time_ms"] = raw["last_time_ms"].astype(np.int64)
     shown, long_views = (_entries(raw, sequence, path, videos, dropped) for sequence in (_SHOWN, _LONG_VIEWS))
     return History(shown, long_views)

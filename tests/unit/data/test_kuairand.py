@@ -157,13 +157,16 @@ def test_bad_rows_are_counted_and_the_rest_goes_through(tmp_path):
 
 
 def test_a_bad_row_of_the_history_is_counted_once_and_a_bad_entry_where_it_stands(tmp_path):
-    bad = f"1,1,NaN,100,,100\n2,1,{T},999 100,,999\n"
+    bad = f"1,1,NaN,100,,100\n4,1,{T},999 100,,999\n1,1,{T},100,,100\n"
     folder = slice_folder(tmp_path)
+    counts = KuaiRand(folder, clock=NOW).describe().counts
     (folder / "history_before_0425.csv.gz").write_bytes(gzip.compress((HISTORY + bad).encode()))
     dataset = KuaiRand(folder, clock=NOW)
 
+    assert dataset.describe().counts == counts
     assert {why: rows for why, rows in dataset.dropped.items() if why.startswith("history")} == {
         "history_before_0425.csv.gz: last_time_ms is not a finite number": 1,
+        "history_before_0425.csv.gz: the user came before": 1,
         "history_before_0425.csv.gz: video is not in the table": 2,
     }
 
