@@ -40,7 +40,8 @@ DERIVED: Final = {
     "impressions": "each watch was clicked in a list of two, shown 1 s before; the other film is one that the user "
     "never rates, drawn by hash from the ratings before this one (so by popularity up to then); order by hash",
     "channel_id": "the director in the wheel's knowledge graph; the decade where it names none",
-    "uploaded_at": "1 January of the release year (1970 at the earliest), or the first rating if that is earlier",
+    "uploaded_at": "1 January of the release year (1970 at the earliest), or the first rating if that is earlier, "
+    "the last of all for a film that nobody rated",
     "country": "CA for a Canadian postal code, else US; the contract has no finer region, so the zip code is not sent",
 }
 
@@ -59,9 +60,8 @@ class MovieLens:
         people = read_people(folder, self.dropped)
         ratings = read_ratings(folder, self._films, people, clock.now_ms(), self.dropped)
         first_rated = ratings.groupby("video_id")["rated_ms"].min()
-        self._films["uploaded_at"] = np.minimum(
-            self._films["released_ms"], self._films["video_id"].map(first_rated).fillna(self._films["released_ms"])
-        )
+        known_ms = self._films["video_id"].map(first_rated).fillna(ratings["rated_ms"].max())
+        self._films["uploaded_at"] = np.minimum(self._films["released_ms"], known_ms)
         watches = lay_out(ratings)
         self.last_ms = int(watches["ended_ms"].max())
         watches["other"] = unclicked_films(watches)

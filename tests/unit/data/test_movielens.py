@@ -61,6 +61,17 @@ def test_a_film_of_an_impossible_year_is_of_none(folder, year):
     assert (odd.channel_id, odd.uploaded_at) == ("decade-unknown", 0)
 
 
+@pytest.mark.parametrize("year", [1999, 2090])
+def test_a_film_that_is_released_after_the_data_is_there_at_its_end(folder, year):
+    """A replay would send it ahead of the clock, and the workers make a dead letter of it."""
+    with (folder / "ml-100k.item").open("a") as file:
+        file.write(f"14\tSoon\t{year}\tDrama\n")
+
+    *_, soon = MovieLens(folder, clock=NOW).catalog()
+
+    assert soon.uploaded_at == 880_500_000_000
+
+
 def test_a_sample_is_of_users_who_rated(folder):
     """A sample of one who did not would have no first and no last time to describe."""
     with (folder / "ml-100k.user").open("a") as file:
