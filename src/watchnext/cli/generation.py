@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from watchnext.cli.output import JsonFlag, next_step, note, print_json, print_table, say
-from watchnext.errors import NoGenerationError
+from watchnext.errors import NoGenerationError, UsageError
 from watchnext.settings import load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ def default(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Without a sub-command: list."""
     if context.invoked_subcommand is None:
         list_generations(as_json)
+    elif as_json:  # or it would be dropped without a word, and a program read a table
+        verb = context.invoked_subcommand
+        raise UsageError(f"--json came before {verb}; wanted it behind: `watchnext generation {verb} --json`")
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from tests.unit.generation.world import NOW_MS, VIDEOS, parts
 from watchnext.cli.main import app
 from watchnext.clock import FixedClock
+from watchnext.errors import UsageError
 from watchnext.generation.build import build_generation
 from watchnext.generation.bundle import video_files
 from watchnext.generation.manifest import Pointer
@@ -38,3 +39,12 @@ def test_show_shows_the_overlay_that_was_asked_for(live: str, words: list[str], 
     result = CliRunner().invoke(app, ["generation", "show", *words, "--json"], catch_exceptions=False)
     shown = json.loads(result.stdout)
     assert (shown["generation"], shown["overlay"]) == (live, overlay)
+
+
+def test_json_before_a_sub_verb_is_refused(live: str):
+    """It was dropped: a program read a table."""
+    with pytest.raises(UsageError, match="wanted it behind: `watchnext generation list --json`"):
+        CliRunner().invoke(app, ["generation", "--json", "list"], catch_exceptions=False)
+
+    result = CliRunner().invoke(app, ["generation", "--json"], catch_exceptions=False)
+    assert [row["generation"] for row in json.loads(result.stdout)] == [live]
