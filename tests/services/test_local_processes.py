@@ -14,7 +14,9 @@ import pytest
 from tests.services.conftest import wait_for
 from watchnext.local import processes
 from watchnext.local.guardian import guarded
+from watchnext.local.instance import Instance
 from watchnext.local.processes import SERVER_MARK, STARTER_MARK
+from watchnext.local.servers import Server
 
 # A server with a child in a session of its own, as stubborn as can be.
 STUBBORN = "trap '' TERM INT; setsid sleep 1000 & while :; do sleep 1; done"
@@ -69,6 +71,22 @@ def test_end_finds_the_children_of_a_killed_server(pid_file: Path):
     processes.end(pid_file, stop_signal=signal.SIGTERM, seconds=5)
 
     assert processes.marked_pids(SERVER_MARK, str(pid_file)) == []
+
+
+def test_a_home_is_the_same_however_it_is_spelled(tmp_path: Path):
+    """`down` left children of a server that `up` had started by a link to the home, or by a way with two dots."""
+    (tmp_path / "link").symlink_to("home")
+    toy = Server(name="toy", what="", command=("/bin/sh", "-c", STUBBORN), stop_seconds=0.3)
+    started, seen = Instance(toy, tmp_path / "home"), Instance(toy, tmp_path / "link" / ".." / "link")
+    try:
+        started.spawn(os.environ)
+        wait_for(lambda: len(processes.marked_pids(SERVER_MARK, str(started.pid_file))) >= 3)
+
+        assert seen.status().pid == started.status().pid is not None
+        assert seen.stop()
+        assert processes.marked_pids(SERVER_MARK, str(started.pid_file)) == []
+    finally:
+        started.stop()
 
 
 def test_a_recycled_pid_is_left_alone(pid_file: Path):

@@ -12,8 +12,11 @@ ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
 
 
 def run_folder(home: Path) -> Path:
-    """Where the servers of a home run: pid files, the lock, the settings they read, a working folder each."""
-    return home / "run"
+    """Where the servers of a home run: pid files, the lock, the settings they read, a working folder each.
+
+    One path however the home is spelled: by the path of its pid file a server's processes are found.
+    """
+    return home.resolve() / "run"
 
 
 def nothing() -> None:
