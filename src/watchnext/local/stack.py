@@ -77,6 +77,8 @@ def loopback_port(address: str, setting: str) -> int:
     try:
         parts = urlsplit(address if "//" in address else f"//{address.split(',')[0]}")
         host, port = parts.hostname, parts.port
+        if port == 0:
+            raise ValueError("Port 0 is any that is free")
     except ValueError as error:
         raise ConfigError(
             f"setting {setting} = {told!r} is no address ({error}): wanted HOST:PORT, a port from 1 to {LAST_PORT}"

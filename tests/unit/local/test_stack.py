@@ -25,7 +25,7 @@ def test_another_machine_is_not_started(address: str):
         loopback_port(address, "kafka.bootstrap")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:99999", "localhost:abc", "[::1"])
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "127.0.0.1:0", "localhost:abc", "[::1"])
 def test_what_is_no_address_is_said_in_a_sentence(address: str):
     with pytest.raises(ConfigError, match=r"kafka\.bootstrap = .* is no address .* wanted HOST:PORT"):
         loopback_port(address, "kafka.bootstrap")
