@@ -3,12 +3,16 @@
 import errno
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
 
 import psutil
 
 from watchnext.errors import ConfigError, ServerError
 from watchnext.local.probes import LOOPBACK
 from watchnext.local.servers import Server
+
+_FIRST_FREE: Final = 1024  # below it a user may not listen
 
 
 def port_is_free(port: int) -> bool:
@@ -18,7 +22,7 @@ def port_is_free(port: int) -> bool:
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             return False
         return True
@@ -28,10 +32,11 @@ def port_holder(port: int) -> str:
     """The process that listens on `port`, in words."""
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-            process = psutil.Process(connection.pid)
-            command = " ".join(process.cmdline())
-            return f"process {connection.pid} ({command[:80] or process.name()})"
-    return "a process of another user"
+            with suppress(psutil.Error):  # it has ended meanwhile
+                process = psutil.Process(connection.pid)
+                command = " ".join(process.cmdline())
+                return f"process {connection.pid} ({command[:80] or process.name()})"
+    return "root alone" if port < _FIRST_FREE else "a process of another user"
 
 
 def check_distinct(servers: Iterable[Server]) -> None:

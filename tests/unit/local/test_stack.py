@@ -1,7 +1,13 @@
+import errno
+import os
+import socket
+from unittest.mock import Mock
+
+import psutil
 import pytest
 
-from watchnext.errors import ConfigError
-from watchnext.local.ports import check_distinct
+from watchnext.errors import ConfigError, ServerError
+from watchnext.local.ports import check_distinct, check_ports, port_holder
 from watchnext.local.stack import local_servers, loopback_port
 from watchnext.settings import load_settings
 
@@ -29,6 +35,29 @@ def test_another_machine_is_not_started(address: str):
 def test_what_is_no_address_is_said_in_a_sentence(address: str):
     with pytest.raises(ConfigError, match=r"kafka\.bootstrap = .* is no address .* wanted HOST:PORT"):
         loopback_port(address, "kafka.bootstrap")
+
+
+def test_a_port_that_only_root_may_have_is_told_with_its_setting(monkeypatch: pytest.MonkeyPatch):
+    """`up` and `doctor` ended in "Permission denied", of no port."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (gateway,) = local_servers(load_settings(gateway={"rest_port": 443}), ["gateway"])
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr(psutil, "net_connections", lambda _: [])
+
+    with pytest.raises(ServerError, match=r"^gateway needs port 443, which root alone holds: set gateway\.rest_port"):
+        check_ports(gateway)
+
+
+def test_a_holder_that_ends_while_it_is_looked_at_is_no_error(monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        assert port_holder(port).startswith(f"process {os.getpid()} ")
+
+        monkeypatch.setattr(psutil, "Process", Mock(side_effect=psutil.NoSuchProcess(1)))
+        assert port_holder(port) == "a process of another user"
 
 
 def test_the_password_of_another_machine_is_not_told():
