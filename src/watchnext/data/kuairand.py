@@ -56,13 +56,14 @@ class KuaiRand:
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._files = KuaiRandFiles.find(folder)
-        self.sample = sample_of(users)
         self.dropped: Dropped = Dropped()
         now_ms = clock.now_ms()
         self._videos = read_videos(self._files.videos, now_ms, self.dropped)
         people = read_users(self._files.users, self.dropped)
         shown = read_impressions(self._files, self._videos, people, now_ms, self.dropped)
         self.last_ms = int(shown["ended_ms"].max())
+        users = users if users < shown["user_id"].nunique() else 0
+        self.sample = sample_of(users)
         kept = keep_users(shown["user_id"], users)
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())

@@ -54,7 +54,6 @@ class MovieLens:
 
     def __init__(self, folder: Path, *, clock: Clock, users: int = 0) -> None:
         self._folder = folder
-        self.sample = sample_of(users)
         self.dropped: Dropped = Dropped()
         self._films = read_films(folder, self.dropped)
         people = read_people(folder, self.dropped)
@@ -65,6 +64,8 @@ class MovieLens:
         watches = lay_out(ratings)
         self.last_ms = int(watches["ended_ms"].max())
         watches["other"] = unclicked_films(watches)
+        users = users if users < watches["user_id"].nunique() else 0
+        self.sample = sample_of(users)
         # Of a sample each rated something; the whole data set has the profiles of the others too.
         kept = keep_users(watches["user_id"] if users else people["user_id"], users)
         self._people = people[people["user_id"].isin(kept)]

@@ -134,7 +134,8 @@ def test_only_users_with_impressions_are_kept(tmp_path):
 
     assert [profile.user_id for profile in KuaiRand(folder, clock=NOW).profiles()] == ["1", "2"]
     sample = KuaiRand(folder, clock=NOW, users=1)
-    assert len(list(sample.profiles())) == 1
+    assert (len(list(sample.profiles())), sample.sample) == (1, "1 users")
+    assert KuaiRand(folder, clock=NOW, users=1_000).sample == ""  # a replay of the whole would send them again
     assert sample.last_ms == T + 40_000
 
 

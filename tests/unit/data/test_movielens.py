@@ -83,6 +83,9 @@ def test_a_sample_is_of_users_who_rated(folder):
     assert [profile.user_id for profile in sample.profiles()] in (["1"], ["2"])
     assert sample.describe().counts["users"] == 1
     assert MovieLens(folder, clock=NOW).describe().counts["users"] == 52
+    for users in (2, 1_000):  # all who rated: a replay of the whole would send them again
+        assert MovieLens(folder, clock=NOW, users=users).sample == ""
+        assert MovieLens(folder, clock=NOW, users=users).describe().counts["users"] == 52
 
 
 def test_users_keep_what_the_data_knows_of_them(folder):
