@@ -11,7 +11,6 @@ from benchmarks.quality.split_files import DEPTH, Split
 from watchnext.clock import HOUR_MS
 from watchnext.evaluation.tower_lists import user_vectors, video_vectors
 from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
-from watchnext.features.videos import VideoTable
 from watchnext.settings import Settings
 from watchnext.training.evaluate import merged
 from watchnext.training.example_set import ExampleSet
@@ -27,20 +26,19 @@ def lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
     data.save_item_item(fit_item_item(data.met, videos=len(data.videos) - 1))
     rows = ours.split_rows(data, split)
     found = merged(
-        data,
+        dataclasses.replace(data, watches=counted(data, split, rows)),
         user_vectors(tower, data.queries.users, data.videos),
         video_vectors(tower, data.videos),
-        counted(data, split, rows).watches,
         candidates=settings.serving.candidates,
         depth=DEPTH,
     )
     return rows[found]
 
 
-def counted(data: ExampleSet, split: Split, rows: NDArray[np.int32]) -> VideoTable:
-    """With the watches before the cut, decayed as the product's counters are; the untimed ones count for nothing."""
+def counted(data: ExampleSet, split: Split, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The watches before the cut, decayed as the product's counters are; the untimed ones count for nothing."""
     watched = split.interactions.to_pandas()
     timed = watched[~watched["derived"]]
     decay = np.exp2((timed["at_ms"].to_numpy() - data.meta.end_ms) / HOUR_MS / COUNTER_HALF_LIFE_HOURS)
     counts = np.bincount(timed["video"], weights=decay, minlength=split.videos + 1)
-    return dataclasses.replace(data.videos, watches=counts[rows].astype(np.float32))
+    return counts[rows].astype(np.float32)

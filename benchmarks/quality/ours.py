@@ -73,11 +73,13 @@ def write_examples(settings: Settings, split: Split, folder: Path) -> None:
     asked = split.queries["user"].to_numpy()
     asked_ms = log.asked_ms(asked)
     met = Pairs(person=log.met["user"].to_numpy(), row=rows[log.met["video"]])
+    videos = VideoTable.build(log.catalog(), {}, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms)
     ExampleSet(
         folder=folder,
         meta=Meta(snapshot=split.name, split_ms=log.end_ms, end_ms=log.end_ms, counts={"tower examples": len(labels)}),
         vocabularies=words.vocabularies,
-        videos=VideoTable.build(log.catalog(), {}, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms),
+        videos=videos,
+        watches=videos.watches,  # none: `merged.lists`, which reads them, counts them
         queries=Queries(
             users=log.users(asked, asked_ms, log.watched_before(asked, asked_ms), words.vocabularies, rows),
             seen=[rows[seen] for seen in lists_of(split.queries["seen"])],

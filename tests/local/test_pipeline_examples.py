@@ -74,6 +74,15 @@ def examples(frozen, tmp_path_factory) -> ExampleSet:
     return ExampleSet.load(folder)
 
 
+def test_watches_as_of_the_split_are_decayed_and_know_no_holdout(examples):
+    """Retrieval orders by such; those of the table are of the end."""
+    assert examples.meta.split_ms == START + 18 * HOUR_MS
+    by_video = dict(zip(examples.videos.video_ids, examples.watches.tolist(), strict=True))
+    for hour in range(17):  # the last interval before the split is that of hour 17
+        assert by_video[f"v{hour}"] == pytest.approx(2 * 2 ** ((hour - 17) / 72))
+    assert [by_video[f"v{hour}"] for hour in (17, 18, 19)] == [1, 0, 0]  # u1 watches to half a minute past the hour
+
+
 @pytest.fixture(scope="module")
 def impressions(examples) -> pd.DataFrame:
     """Of both parts."""

@@ -35,6 +35,7 @@ def write_examples(folder: Path) -> None:
         meta=Meta(snapshot="trainable", split_ms=NOW, end_ms=NOW, counts={}),
         vocabularies=vocabularies,
         videos=table,
+        watches=table.watches,
         queries=Queries(users=columns.take(slice(0)), seen=[], targets=[]),
         watched=nobody,
         met=nobody,

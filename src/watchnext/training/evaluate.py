@@ -71,7 +71,7 @@ def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, 
     histories, depth = [np.trim_zeros(history, "b") for history in users.history], max(DEPTHS)
     found: dict[str, NDArray[Any]] = {
         TOWERS: nearest(asked, vectors, seen, depth),
-        MERGED: merged(data, asked, vectors, popular.counts, candidates=candidates, depth=depth),
+        MERGED: merged(data, asked, vectors, candidates=candidates, depth=depth),
         POPULAR: ranked_rows(lambda part: popular.scores(histories[part]), seen, depth),
         ITEM_COSINE: ranked_rows(lambda part: cosine.scores(histories[part]), seen, depth),
     }
@@ -82,22 +82,20 @@ def merged(
     data: ExampleSet,
     asked: NDArray[np.float32],
     vectors: NDArray[np.float32],
-    watches: NDArray[np.float32],
     *,
     candidates: int,
     depth: int,
 ) -> NDArray[np.int32]:
-    """What retrieval would list at the split, `[queries, depth]`; the video table's own counters know the holdout.
+    """What retrieval would list at the split, `[queries, depth]`.
 
     Args:
         data: the examples.
         asked: the towers' vectors of the queries' users, `[queries, dim]`.
         vectors: the towers' vectors of the videos, `[videos, dim]`.
-        watches: of each video up to the split, `[videos]`.
         candidates: wanted of retrieval (`serving.candidates`).
         depth: of the lists.
     """
-    videos = dataclasses.replace(data.videos, watches=watches)
+    videos = dataclasses.replace(data.videos, watches=data.watches)
     popular = popular_rows(videos, {})
     tables = SourceTables.of(videos, vectors=vectors, popular=popular, item_item=data.item_item)
     now_ms, users = data.meta.split_ms, data.queries.users

@@ -8,7 +8,7 @@
 <folder>/met.npz           all that was watched or shown in the training part, for the start of the towers' embeddings
 <folder>/met_unlabelled.npz  those of them that no ranker example shows, for the start of the ranker's
 <folder>/item_item.npz     which videos the same users met: the source beside the towers
-<folder>/videos.npz  countries.npz  countries.json  vocabularies.json  probes.json  meta.json
+<folder>/videos.npz  watches.npz  countries.npz  countries.json  vocabularies.json  probes.json  meta.json
 
 The first three are as long as the log is: they are written and read a part at a time. Who trains needs no item-item
 table, which is long where videos are many: it is read when asked.
@@ -169,6 +169,7 @@ class ExampleSet(ExampleFiles):
     meta: Meta
     vocabularies: Vocabularies
     videos: VideoTable
+    watches: Floats  # of each video, decayed as of the split, [videos]: those of the table know the holdout
     queries: Queries
     watched: Pairs
     met: Pairs
@@ -185,6 +186,7 @@ class ExampleSet(ExampleFiles):
         self.met.save(folder / "met.npz")
         self.met_unlabelled.save(folder / "met_unlabelled.npz")
         _save(folder / "videos.npz", **self.videos.columns())
+        _save(folder / "watches.npz", watches=self.watches)
         # By number: what a client calls a country may be no name of an array.
         counts = {str(at): watches for at, watches in enumerate(self.country_watches.values())}
         _save(folder / "countries.npz", **counts)
@@ -201,9 +203,10 @@ class ExampleSet(ExampleFiles):
         """What `save` wrote."""
         with (
             np.load(folder / "videos.npz", allow_pickle=False) as videos,
+            np.load(folder / "watches.npz", allow_pickle=False) as watches,
             np.load(folder / "countries.npz", allow_pickle=False) as countries,
         ):
-            table = VideoTable.from_columns(dict(videos))
+            table, decayed = VideoTable.from_columns(dict(videos)), watches["watches"]
             names = json.loads((folder / "countries.json").read_text())
             country_watches = {name: countries[str(at)] for at, name in enumerate(names)}
         return cls(
@@ -211,6 +214,7 @@ class ExampleSet(ExampleFiles):
             meta=Meta(**json.loads((folder / "meta.json").read_text())),
             vocabularies=Vocabularies.from_json(json.loads((folder / "vocabularies.json").read_text())),
             videos=table,
+            watches=decayed,
             queries=Queries.load(folder / "queries.npz"),
             watched=Pairs.load(folder / "watched.npz"),
             met=Pairs.load(folder / "met.npz"),

@@ -19,7 +19,7 @@ from watchnext.data.records import fraction_of
 from watchnext.errors import DataError
 from watchnext.features.averages import Averages
 from watchnext.features.state import RequestContext
-from watchnext.features.videos import VideoTable
+from watchnext.features.videos import COUNTERS, VideoTable
 from watchnext.features.vocabulary import Vocabulary
 from watchnext.generation.interval import refresh_interval_floor
 from watchnext.models.config import ProfileConfig, profile_config
@@ -98,6 +98,7 @@ def build_examples(settings: Settings, snapshot: Snapshot, folder: Path) -> dict
         ),
         vocabularies=words.vocabularies,
         videos=videos,
+        watches=_watches(deltas, videos, refresh_interval_floor(events.split_ms - 1, settings)),
         queries=queries,
         watched=_pairs(events.watched, rows),
         met=met,
@@ -162,6 +163,12 @@ def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, averages: 
         at_ms=at_ms,
         averages=averages,
     )
+
+
+def _watches(deltas: Deltas, videos: VideoTable, at_ms: int) -> NDArray[np.float32]:
+    """The decayed watches of each video of the table at `at_ms`, `[videos]`."""
+    ids = pd.Series(videos.video_ids)
+    return deltas.as_of(ids, pd.Series(at_ms, index=ids.index))[:, COUNTERS.index("watches")]
 
 
 def _impressions(settings: Settings, deltas: Deltas, shown: pd.DataFrame) -> Impressions:

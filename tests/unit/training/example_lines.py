@@ -21,6 +21,7 @@ def example_set(folder: Path, **changes: Any) -> ExampleSet:
         "meta": Meta(snapshot="", split_ms=1, end_ms=1, counts={}),
         "vocabularies": VOCABULARIES,
         "videos": video_table(),
+        "watches": np.zeros(len(video_table()), np.float32),
         "queries": Queries(users=UserColumns.of([]), seen=[], targets=[]),
         "watched": nobody,
         "met": nobody,

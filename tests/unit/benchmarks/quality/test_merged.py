@@ -34,4 +34,4 @@ def test_popularity_is_of_watches_with_a_time_before_the_cut_and_fades_in_three_
     ids = ["", *split.tables["videos"]["video_id"].to_pylist()]
     by_id = {ids[row]: value for row, value in wanted.items()}
     assert len(watched) > 1
-    np.testing.assert_allclose(counted.watches, [by_id[video_id] for video_id in counted.video_ids], rtol=1e-6)
+    np.testing.assert_allclose(counted, [by_id[video_id] for video_id in data.videos.video_ids], rtol=1e-6)
