@@ -14,14 +14,11 @@ def snapshot(
     frozen: Output[Dataset],
 ) -> NamedTuple("Taken", [("snapshot_id", str), ("settings", str)]):
     """Freeze the event archive and the offline features; the answer is their content id, and the run's settings."""
-    import json
     from pathlib import Path
 
-    from watchnext.settings import load_settings
-    from watchnext.training.snapshot import freeze, settings_of_run
+    from watchnext.training.snapshot import freeze, settings_of_run, settings_with
 
-    flags = {"profile": profile} if profile else {}
-    merged = load_settings(**flags, training=json.loads(training))
+    merged = settings_with(profile, training)
     taken = freeze(merged, Path(frozen.path))
     frozen.metadata.update(taken.summary())
     return NamedTuple("Taken", [("snapshot_id", str), ("settings", str)])(taken.id, settings_of_run(merged))

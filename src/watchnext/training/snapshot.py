@@ -21,9 +21,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic
-from watchnext.errors import DataError
+from watchnext.errors import ConfigError, DataError
 from watchnext.parts import reading
-from watchnext.settings import Settings
+from watchnext.settings import Settings, load_settings
 from watchnext.stream.archive import LOG_AT_MS, LOG_PARTITION
 
 _FILE = "snapshot.json"
@@ -111,6 +111,22 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
     written = {key: value for key, value in asdict(snapshot).items() if key != "folder"}
     (folder / _FILE).write_text(json.dumps(written, indent=1))
     return snapshot
+
+
+def settings_with(profile: str, training: str) -> Settings:
+    """The settings of this environment with a run's parameters on top: `training` is JSON; an empty one changes none.
+
+    Raises:
+        ConfigError: a parameter is none.
+    """
+    flags = {"profile": profile} if profile else {}
+    try:
+        return load_settings(**flags, training=json.loads(training or "{}"))
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"the run's parameter training is {training!r}; wanted a JSON object of settings, such as "
+            f'{{"epochs": 5}}: {error}'
+        ) from error
 
 
 def settings_of_run(settings: Settings) -> str:

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from watchnext.errors import ConfigError
 from watchnext.settings import Generations, Milvus, Serving, Settings, Training, load_settings
-from watchnext.training.snapshot import settings_of_run
+from watchnext.training.snapshot import settings_of_run, settings_with
 
 PLAIN = Settings(profile="tiny")
 
@@ -39,3 +40,13 @@ def test_a_task_gets_the_settings_of_its_run_whatever_its_own_environment_says(m
 
     assert (of_task.profile, of_task.training.epochs, of_task.generations.refresh_minutes) == ("tiny", 9, 30)
     assert of_task.generations.url == "memory://ours"
+
+
+def test_a_runs_parameters_lie_on_top_of_the_settings(monkeypatch):
+    monkeypatch.setenv("WATCHNEXT_PROFILE", "tiny")
+    monkeypatch.setenv("WATCHNEXT_TRAINING__BATCH", "64")
+    run = settings_with("", '{"epochs": 9}')
+    assert (run.profile, run.training.epochs, run.training.batch) == ("tiny", 9, 64)
+    assert settings_with("small", "").profile == "small"  # as a form that was emptied gives it
+    with pytest.raises(ConfigError, match=r"training is 'epochs: 9'; wanted a JSON object of settings, such as"):
+        settings_with("", "epochs: 9")
