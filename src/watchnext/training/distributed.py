@@ -71,6 +71,17 @@ def check_same_step(step: int, share: Share, device: torch.device) -> None:
         )
 
 
+def start_alike(model: nn.Module, share: Share) -> None:
+    """Give every process the weights of the first one.
+
+    Each has made them itself, of one seed; but processors of different kinds round differently, and the decomposition
+    that ids start at then comes with other signs.
+    """
+    if share.world > 1:
+        for weights in model.state_dict().values():
+            dist.broadcast(weights, src=0)
+
+
 def mean_over_all(parameters: Iterable[nn.Parameter], loss: Tensor, examples: int, share: Share) -> tuple[float, int]:
     """Make every gradient that of the whole batch's mean loss; that loss, and the examples of all processes.
 

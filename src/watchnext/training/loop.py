@@ -19,7 +19,7 @@ from watchnext.models.layers import as_tensors
 from watchnext.settings import Settings
 from watchnext.training.checkpoint import Checkpoints
 from watchnext.training.device import device_of
-from watchnext.training.distributed import ALONE, Share, check_same_step, mean_over_all
+from watchnext.training.distributed import ALONE, Share, check_same_step, mean_over_all, start_alike
 from watchnext.training.optimiser import Optimiser
 from watchnext.training.progress import Course, Progress
 
@@ -77,6 +77,7 @@ def fit(
         raise DataError(f"no examples came to train the {plan.name} on; wanted at least one: is the log long enough?")
     course = checkpoints.restore()
     check_same_step(course.step, plan.share, plan.device)
+    start_alike(model, plan.share)
     first, skip = divmod(course.step, batches.steps)
     model.train()
     folder = plan.folder if plan.share.first else None
