@@ -187,6 +187,8 @@ def test_a_pid_file_that_was_lost_does_not_hide_its_server(settings: Settings):
     process = process_of(settings, "valkey")
     (run_folder(settings.home) / "valkey.pid").unlink()
 
+    with pytest.raises(ServerError, match=r"valkey\.pid was lost while it ran: `watchnext down --only valkey` ends it"):
+        supervisor.up(settings, ["valkey"])
     assert supervisor.down(settings) == ["valkey"]
     assert not process.alive
 

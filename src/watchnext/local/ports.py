@@ -4,12 +4,14 @@ import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import psutil
 
 from watchnext.errors import ConfigError, ServerError
 from watchnext.local.probes import LOOPBACK
+from watchnext.local.processes import SERVER_MARK, marked_pids
 from watchnext.local.servers import Server
 
 _FIRST_FREE: Final = 1024  # below it a user may not listen
@@ -54,17 +56,18 @@ def check_distinct(servers: Iterable[Server]) -> None:
                 raise ConfigError(f"port {port.number} is that of {other} and of {ours}: set another for one of them")
 
 
-def check_ports(server: Server) -> None:
-    """Sees that the ports of a server that is to be started are free.
+def check_ports(server: Server, pid_file: Path | None = None) -> None:
+    """Sees that the ports of a server that is to be started are free; `pid_file` is where it records itself.
 
     Raises:
         ServerError: one is not; the message names who has it and what mends it.
     """
     for port in server.ports:
         if not port_is_free(port.number):
-            mend = (
-                f"set {port.setting} (WATCHNEXT_{port.setting.upper().replace('.', '__')})"
-                if port.setting
-                else "KServe's router listens there always: stop that process"
-            )
+            if pid_file and marked_pids(SERVER_MARK, str(pid_file)):
+                mend = f"{pid_file} was lost while it ran: `watchnext down --only {server.name}` ends it"
+            elif port.setting:
+                mend = f"set {port.setting} (WATCHNEXT_{port.setting.upper().replace('.', '__')})"
+            else:
+                mend = "KServe's router listens there always: stop that process"
             raise ServerError(f"{server.name} needs port {port.number}, which {port_holder(port.number)} holds: {mend}")

@@ -85,7 +85,7 @@ def _start(settings: Settings, instances: list[Instance], starter: str, tell: Pr
     check_distinct(instance.server for instance in instances)
     down_now = [instance for instance in instances if not instance.alive]
     for instance in down_now:
-        check_ports(instance.server)
+        check_ports(instance.server, instance.pid_file)
     environment = {**server_environment(settings), STARTER_MARK: starter} if down_now else {}
     names = {instance.name for instance in instances}
     since = {instance.name: time.monotonic() for instance in instances if instance not in down_now}
