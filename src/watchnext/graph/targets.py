@@ -60,11 +60,13 @@ RULES: Final = (
     WEIGHTS_SUM,
     NEGATIVE_WEIGHT,
 )
-# Stricter than Go's url.Parse in nothing that a client can then reach.
+# Stricter than Go's url.Parse in nothing that a client can then reach, and it reads no escapes in a query.
 _ABSOLUTE: Final = re.compile(
-    r"(?i)https?://([^\s/?#@]*@)?(\[[0-9a-f:.%]+]|[^\s/?#:@\[\]{}<>\"^`|\\]+)(:\d+)?(?P<rest>([/?#].*)?)"
+    r"(?i)https?://([a-z0-9_.~!$&'()*+,;=:%@-]*@)?"
+    r"(\[[0-9a-f.]*:[0-9a-f:.]*(%25[a-z0-9_.~-]+)?]|(%[89a-f][0-9a-f]|[^\s/?#:@\[\]{}<>\"^`|\\%])+)"
+    r"(:[0-9]*)?(?P<rest>([/?#].*)?)"
 )
-_WRONG_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})|[\x00-\x1f\x7f]")
+_WRONG_ESCAPE: Final = re.compile(r"[\x00-\x1f\x7f]|(^[^?#]*|#.*)%(?![0-9a-fA-F]{2})")
 
 
 def check(graph: Graph) -> Iterator[Finding]:

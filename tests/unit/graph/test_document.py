@@ -138,7 +138,7 @@ def test_json_is_read_as_json(tmp_path: Path):
 def test_numbers_and_dates_are_texts_where_json_has_them_as_such(tmp_path: Path):
     file = tmp_path / "graph.yaml"
     file.write_text(
-        "nodes: {1: {routerType: Sequence, steps: [{serviceUrl: 'http://[fe80]:8080/x'}]}, root: 2026-01-01}"
+        "nodes: {1: {routerType: Sequence, steps: [{serviceUrl: 'http://[fe80::1]:8080/x'}]}, root: 2026-01-01}"
     )
 
     assert [(one.rule, one.path, one.came) for one in lint_file(file)] == [

@@ -58,6 +58,26 @@ def test_our_own_graph_before_its_addresses_are_filled_in_lacks_these_only():
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://a:/x", []),
+        ("http://a/x?share=100%", []),
+        ("http://u:p@ss@a/x", []),
+        ("http://[fe80::1%25eth0]:80/x", []),
+        ("http://a%20b/x", ["url-not-absolute"]),
+        ("http://u<@a/x", ["url-not-absolute"]),
+        ("http://[1.2.3.4]/x", ["url-not-absolute"]),
+        ("http://a/x?q#100%", ["url-not-absolute"]),
+        ("http://a:\N{ARABIC-INDIC DIGIT THREE}/x", ["url-not-absolute"]),
+    ],
+)
+def test_a_url_is_judged_as_go_parses_it(url: str, found: list[str]):
+    nodes = {"root": node("Sequence", hard("a", serviceUrl=url))}
+
+    assert [rule for rule, *_ in findings(nodes)] == found
+
+
 def test_errors_come_before_warnings_each_with_its_place():
     nodes = {"root": node("Sequence", step("a"), hard("b", data="$response", conditon="x"))}
 
