@@ -75,6 +75,8 @@ def why_not(pattern: str) -> str:
     except re2.error as error:
         (reason,) = error.args
         return reason.decode() if isinstance(reason, bytes) else str(reason)
+    except UnicodeEncodeError:  # bytes of a shell, or half a pair of surrogates in the ConfigMap's JSON
+        return "invalid UTF-8"
     return "invalid escape sequence: \\C" if re.search(r"(?<!\\)(\\\\)*\\C", pattern) else ""
 
 

@@ -12,6 +12,7 @@ from watchnext.graph.headers import check, why_not
         (r"X\C", r"invalid escape sequence: \C"),
         ("X-[", "missing ]: ["),
         ("a{1001}", "invalid repetition size: {1001}"),
+        ("X-\udcff", "invalid UTF-8"),
     ],
 )
 def test_what_go_does_not_compile(pattern: str, reason: str):
