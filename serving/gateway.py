@@ -22,6 +22,9 @@ from watchnext.settings import Settings, load_settings
 from watchnext.stream.producer import EventProducer
 
 STOP_SECONDS = 5
+KEEP_ALIVE_SECONDS = (
+    75  # longer than load balancers keep an idle connection: the caller closes, and no request meets it
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +54,7 @@ async def serve(settings: Settings) -> None:
             gateway_rest.build(gateway, lifecycle),
             log_config=None,
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     )

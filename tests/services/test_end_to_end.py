@@ -8,6 +8,7 @@ import base64
 import math
 import os
 import signal
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -114,6 +115,18 @@ def test_rest_grpc_and_graph_give_the_same_ranked_list(settings: Settings) -> No
     assert None not in expected
     assert expected == sorted(expected, reverse=True)
     assert all(item.sources for item in answers[0].items)
+
+
+def test_an_idle_connection_is_the_callers_to_close(settings: Settings) -> None:
+    """Uvicorn closes one after 5 s; a load balancer that sends into it at that moment answers 502."""
+    with socket.create_connection((settings.gateway.host, settings.gateway.rest_port), timeout=7) as connection:
+        ask = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+        connection.sendall(ask)
+        assert connection.recv(4_096).startswith(b"HTTP/1.1 200")
+        with pytest.raises(TimeoutError):
+            connection.recv(1)  # would be its end
+        connection.sendall(ask)
+        assert connection.recv(4_096).startswith(b"HTTP/1.1 200")
 
 
 def test_at_a_fixed_time_two_answers_are_identical(settings: Settings) -> None:
