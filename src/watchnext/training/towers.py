@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -108,17 +109,18 @@ class WithNegatives:
 def tower_loss(tower: TwoTower, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
     """The sampled softmax of a batch of `WithNegatives`, and its examples."""
     examples = len(batch["row"])
-    vectors = tower.videos(batch)  # (B + S, dim)
-    users = tower.user(batch)
-    loss = sampled_softmax(
-        users,
-        vectors[:examples],
-        batch["row"],
-        vectors[examples:],
-        batch["negative"],
-        batch["log_q"],
-        batch["known"],
-    )
+    vectors = tower.videos(batch).float()  # (B + S, width)
+    users = tower.user(batch).float()
+    with torch.autocast(users.device.type, enabled=False):  # it would round the negatives' logits, not the positives'
+        loss = sampled_softmax(
+            users,
+            vectors[:examples],
+            batch["row"],
+            vectors[examples:],
+            batch["negative"],
+            batch["log_q"],
+            batch["known"],
+        )
     return loss, examples
 
 
