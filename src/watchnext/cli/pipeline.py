@@ -23,6 +23,8 @@ from watchnext.cli.output import JsonFlag, next_step, print_json, print_table, s
 from watchnext.clock import SystemClock
 from watchnext.errors import GateError, UsageError, WatchnextError
 from watchnext.generation.store import GenerationStore
+from watchnext.local.guardian import guarded
+from watchnext.local.processes import STARTER_MARK
 from watchnext.settings import Settings, load_settings
 
 app = typer.Typer(help="Train and publish a generation, refresh the index, or compile the pipelines.")
@@ -168,7 +170,7 @@ def _spread(row: dict[str, Any]) -> tuple[float, float, float]:
 
 
 def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console, *options: str) -> None:
-    """Run `pipeline` in processes of its own, its tasks shown on `console`.
+    """Run `pipeline` in processes of its own, its tasks shown on `console`; they end with this one, however it ends.
 
     Raises:
         GateError: a gate refused to publish; the message is its reason.
@@ -178,13 +180,17 @@ def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console, *opti
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"pipeline-{pipeline.value}.log"
     command = [sys.executable, "-u", "-m", "pipelines.run", pipeline.value, *options]
-    environment = {**os.environ, "WATCHNEXT_HOME": str(settings.home.absolute())}
     kind, reason = "", ""
     with (
+        guarded() as starter,
         log.open("w") as sink,
         console.status(f"{pipeline.value}: starting") as status,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "WATCHNEXT_HOME": str(settings.home.absolute()), STARTER_MARK: starter},
         ) as process,
     ):
         for line in _lines(process):

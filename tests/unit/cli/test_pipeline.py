@@ -1,7 +1,12 @@
 import shutil
+import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -27,6 +32,35 @@ def test_a_data_set_that_there_is_none_is_refused_before_the_broker_is_asked(
 
     with pytest.raises(UsageError, match="no data set is called 'nosuch'"):
         CliRunner().invoke(app, ["first", "--data", "nosuch"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_nothing_that_would_publish(tmp_path: Path, number: signal.Signals) -> None:
+    """Only a terminal's Ctrl-C reaches the processes of the run."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "__init__.py").touch()
+    (tmp_path / "pipelines" / "run.py").write_text(
+        "import os, pathlib, time\n"
+        "pathlib.Path('new').write_text(str(os.getpid()))\n"
+        "pathlib.Path('new').rename('pid')\n"
+        "time.sleep(1000)\n"
+    )
+    code = (
+        "from rich.console import Console\n"
+        "from watchnext.cli.pipeline import Pipeline, run_pipeline\n"
+        "from watchnext.settings import Settings\n"
+        "run_pipeline(Pipeline.TRAIN, Settings(home='home'), Console(quiet=True))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.DEVNULL) as parent:
+        while not (tmp_path / "pid").exists() and parent.poll() is None:
+            time.sleep(0.1)
+        parent.send_signal(number)
+    with suppress(psutil.NoSuchProcess):  # the task has ended before it is looked at
+        task = psutil.Process(int((tmp_path / "pid").read_text()))
+        try:
+            task.wait(30)
+        finally:
+            task.kill()
 
 
 @pytest.mark.parametrize(
