@@ -23,6 +23,7 @@ from pydantic_settings import (
 from watchnext.errors import ConfigError
 from watchnext.features.spec import HISTORY
 from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
+from watchnext.yaml_errors import YAML_ERRORS
 
 Profile = Literal["tiny", "small", "full"]
 LAST_PORT = 65_535
@@ -378,8 +379,7 @@ def _check_file(path: Path) -> None:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"WATCHNEXT_CONFIG names {path}, which cannot be read: {error.strerror}") from error
-    # PyYAML lets a day 2026-02-30 out as ValueError, and values that are not of their tag in its own ways.
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+    except YAML_ERRORS as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path} holds a {type(tree).__name__}; wanted a mapping, such as `kafka: {{partitions: 8}}`")

@@ -62,8 +62,7 @@ class KuaiRand:
         people = read_users(self._files.users, self.dropped)
         shown = read_impressions(self._files, self._videos, people, now_ms, self.dropped)
         self.last_ms = int(shown["ended_ms"].max())
-        users = users if users < shown["user_id"].nunique() else 0
-        self.sample = sample_of(users)
+        self.sample = sample_of(users, shown["user_id"].nunique())
         kept = keep_users(shown["user_id"], users)
         shown = shown[shown["user_id"].isin(kept)]
         self._shown = shown.assign(position=shown.groupby(["user_id", "time_ms"]).cumcount())

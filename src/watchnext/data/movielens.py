@@ -64,10 +64,9 @@ class MovieLens:
         watches = lay_out(ratings)
         self.last_ms = int(watches["ended_ms"].max())
         watches["other"] = unclicked_films(watches)
-        users = users if users < watches["user_id"].nunique() else 0
-        self.sample = sample_of(users)
+        self.sample = sample_of(users, watches["user_id"].nunique())
         # Of a sample each rated something; the whole data set has the profiles of the others too.
-        kept = keep_users(watches["user_id"] if users else people["user_id"], users)
+        kept = keep_users(watches["user_id"], users) if self.sample else set(people["user_id"])
         self._people = people[people["user_id"].isin(kept)]
         self._watches = watches[watches["user_id"].isin(kept)]
 

@@ -97,13 +97,13 @@ def number_of(*parts: object) -> int:
     return int.from_bytes(digest, "little")
 
 
-def sample_of(users: int) -> str:
-    """The sample that keeps so many users, in words.
+def sample_of(users: int, everybody: int) -> str:
+    """The sample that keeps so many of all users (0: all), in words; "" where it is no sample.
 
-    >>> sample_of(10), sample_of(0)
-    ('10 users', '')
+    >>> sample_of(10, 20), sample_of(0, 20), sample_of(20, 20)
+    ('10 users', '', '')
     """
-    return f"{users} users" if users else ""
+    return f"{users} users" if 0 < users < everybody else ""
 
 
 def keep_users(user_ids: Iterable[str], users: int) -> set[str]:

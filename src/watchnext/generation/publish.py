@@ -8,7 +8,7 @@ Target(generation='0123456789abcdef', overlay=0)
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -116,14 +116,20 @@ def rollback(store: GenerationStore) -> Pointer:
                 f"{live} is the first that was published: there is nothing to roll back to; "
                 "`watchnext generation list` shows what can be published"
             )
-        for replica in store.replicas.alive():
-            if reason := replica.refused.get(str(before.previous)):
-                raise GenerationError(f"{replica.name} refuses {before.previous}: {reason} (the pointer was not moved)")
+        refused = {one.name: one.refused.get(str(before.previous), "") for one in store.replicas.alive()}
+        _check_not_refused(before.previous, refused)
         pointer = before.moved(before.previous, store.clock.now_ms())
         check_held(store.files, lock)
         store.write_pointer(pointer)
     log.info("generation.rolled_back", target=str(pointer.live), previous=str(live))
     return pointer
+
+
+def _check_not_refused(target: Target, reasons: Mapping[str, str]) -> None:
+    """Nothing, where each of the live replicas has no reason to refuse `target`: all are ""."""
+    for replica, reason in reasons.items():
+        if reason:
+            raise GenerationError(f"{replica} refuses {target}: {reason} (the pointer was not moved)")
 
 
 def _wait_for_replicas(
@@ -139,9 +145,7 @@ def _wait_for_replicas(
     told: set[str] = set()
     while True:
         replicas = store.replicas.alive()
-        for replica in replicas:
-            if reason := replica.refusal(target, attempt):
-                raise GenerationError(f"{replica.name} refuses {target}: {reason} (the pointer was not moved)")
+        _check_not_refused(target, {replica.name: replica.refusal(target, attempt) for replica in replicas})
         waiting = {replica.name for replica in replicas if not replica.acknowledges(target, attempt)}
         if not waiting:
             return

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from watchnext.errors import UsageError
+from watchnext.yaml_errors import YAML_ERRORS
 
 API_VERSION: Final = "serving.kserve.io/v1alpha1"
 ROOT: Final = "root"
@@ -112,8 +113,7 @@ def read(file: Path) -> Manifests:
         documents = [one for document in _load(file.read_text()) for one in _items(_plain(document, {}))]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
-    # PyYAML lets a day 2026-99-99 out as ValueError, and values that are not of their tag in its own ways.
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
+    except YAML_ERRORS as error:
         raise UsageError(f"{file} is neither YAML nor JSON: {error}") from error
     found = [one for one in documents if _is_graph(one)]
     if not found:

@@ -28,7 +28,7 @@ from watchnext.features.batches import UserColumns
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.generation.item_item import ItemItem
-from watchnext.training.lines import LineFile, Lines, columns_of, names_of
+from watchnext.training.lines import LineFile, Lines, columns_of, end_to_end, names_of
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -86,8 +86,7 @@ class Queries:
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The questions of all parts, of which there is at least one."""
-        columns = [columns_of(part.users) for part in parts]
-        users: dict[str, Any] = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+        users: dict[str, Any] = end_to_end([columns_of(part.users) for part in parts])
         return cls(
             users=UserColumns(**users),
             seen=[rows for part in parts for rows in part.seen],

@@ -44,8 +44,7 @@ class Lines:
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The lines of all parts, of which there is at least one."""
-        columns = [part.columns() for part in parts]
-        return cls.of({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
+        return cls.of(end_to_end([part.columns() for part in parts]))
 
     def columns(self) -> Arrays:
         """All columns by name, those of the users among them."""
@@ -127,6 +126,11 @@ class LineWriter(Generic[Kind]):
             self._file = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         if len(lines):
             self._file.write_table(table, row_group_size=GROUP)
+
+
+def end_to_end(parts: Sequence[Arrays]) -> Arrays:
+    """The columns of all parts, of which there is at least one, under each other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def columns_of(one: Lines | UserColumns) -> Arrays:
