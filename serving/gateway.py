@@ -22,9 +22,7 @@ from watchnext.settings import Settings, load_settings
 from watchnext.stream.producer import EventProducer
 
 STOP_SECONDS = 5
-KEEP_ALIVE_SECONDS = (
-    75  # longer than load balancers keep an idle connection: the caller closes, and no request meets it
-)
+KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep an idle connection: a request would meet our close
 
 _log = structlog.get_logger(__name__)
 

@@ -41,11 +41,10 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
             raise RequestError(f"k = {self.k} came; wanted 1 to {MAX_K}")
         if not 1 <= len(self.user_id) <= MAX_ID:
             raise RequestError(f"user_id has {len(self.user_id)} characters; wanted 1 to {MAX_ID}")
-        if len(self.request_id) > MAX_REQUEST_ID:
-            raise RequestError(f"request_id has {len(self.request_id)} characters; wanted at most {MAX_REQUEST_ID}")
         for name in ("surface", "device", "country", "seed_video_id", "request_id", "traceparent", "arm"):
-            if len(getattr(self, name)) > MAX_ID:
-                raise RequestError(f"{name} has {len(getattr(self, name))} characters; wanted at most {MAX_ID}")
+            longest = MAX_REQUEST_ID if name == "request_id" else MAX_ID
+            if len(getattr(self, name)) > longest:
+                raise RequestError(f"{name} has {len(getattr(self, name))} characters; wanted at most {longest}")
             _check_unicode(name, getattr(self, name))
         _check_unicode("user_id", self.user_id)
         _check_unicode("why_not", *self.why_not)

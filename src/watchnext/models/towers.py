@@ -27,7 +27,7 @@ from watchnext.models.layers import (
     warm_start,
     width_of,
 )
-from watchnext.models.upload_curve import WIDTH, UploadCurve
+from watchnext.models.upload_curve import UploadCurve
 
 __all__ = ["TowerConfig", "TwoTower"]
 
@@ -61,13 +61,8 @@ class TwoTower(nn.Module):
         self.content_tower = nn.Sequential(nn.Linear(content + LENGTH_FEATURES, dim), nn.ReLU(), nn.Linear(dim, dim))
         self.upload_curve = UploadCurve()
 
-    @property
-    def width(self) -> int:
-        """Of the vectors: what tells tastes, and behind it what tells the days since upload."""
-        return self.config.embedding_dim + WIDTH
-
     def user(self, batch: dict[str, Tensor]) -> Tensor:
-        """User vectors `[users, width]` of a `tower_batch`."""
+        """User vectors `[users, dim + upload_curve.WIDTH]` of a `tower_batch`."""
         mode = "average" if self.attention is not None else self.config.pooling
         table, (watched, met) = gathered(self.video_embedding, batch["history"], batch["shown"])
         windows = [pool(table, watched[:, :size], mode) for size in self.config.windows]
@@ -94,7 +89,7 @@ class TwoTower(nn.Module):
         warm_start(self.video_embedding, vectors)
 
     def videos(self, batch: dict[str, Tensor]) -> Tensor:
-        """Video vectors `[videos, width]` of a `video_batch`; in training, some go without their id part."""
+        """Video vectors, as wide as users', of a `video_batch`; in training, some go without their id part."""
         ids = self.video_embedding(batch["embedding"])
         if self.training and self.config.id_dropout:
             kept = torch.rand(len(ids), 1, device=ids.device) >= self.config.id_dropout
@@ -102,11 +97,11 @@ class TwoTower(nn.Module):
         return self._with_upload(ids + self._content(batch), batch)
 
     def content(self, batch: dict[str, Tensor]) -> Tensor:
-        """Without the id part, `[videos, width]`: what a cold video's vector is."""
+        """Without the id part: what a cold video's vector is."""
         return self._with_upload(self._content(batch), batch)
 
     def _with_upload(self, vectors: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        days = (self.config.until_ms - batch["uploaded_at"]).to(vectors.dtype) / DAY_MS
+        days = (self.config.until_ms - batch["uploaded_at"]).float() / DAY_MS
         return torch.cat([vectors, self.upload_curve.of_videos(days)], dim=1)
 
     def _content(self, batch: dict[str, Tensor]) -> Tensor:
