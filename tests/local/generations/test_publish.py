@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.local.generations.changes import beside_a_hung_replica, eventually, serving
+from tests.local.generations.changes import beside_a_hung_replica, eventually, refusing, serving
 from tests.local.milvus_server import MilvusServer
 from tests.unit.generation.world import HOUR_MS, VIDEOS
 from watchnext.errors import GenerationError, NoGenerationError, VectorIndexError
@@ -107,14 +107,7 @@ def test_a_refusal_fails_the_publish_at_once_with_the_reason(
     store: GenerationStore, settings: Settings, first: str, second: str
 ):
     publish(store, first, 0, settings)
-
-    def load(generation: str, overlay: int) -> str:
-        if generation == second:
-            raise GenerationError("no memory for 61 vectors")
-        return generation
-
-    with Follower(store, "r1", load, poll_s=0.02) as following:
-        following.wait(20)
+    with refusing(store, second, "no memory for 61 vectors") as following:
         with pytest.raises(GenerationError, match=r"r1 refuses .*: GenerationError: no memory for 61 vectors"):
             publish(store, second, 0, settings)
         assert (store.pointer().live, store.pointer().staged) == (Target(first), None)
@@ -183,14 +176,7 @@ def test_there_is_no_rolling_back_to_what_a_live_replica_refuses(
     """After an upgrade of the feature code no replica loads what was live before: once restarted it served nothing."""
     publish(store, first, 0, settings)
     publish(store, second, 0, settings)
-
-    def load(generation: str, overlay: int) -> str:
-        if generation == first:
-            raise GenerationError("made with feature spec 1")
-        return generation
-
-    with Follower(store, "r1", load, poll_s=0.02) as following:
-        following.wait(20)
+    with refusing(store, first, "made with feature spec 1") as following:
         eventually(lambda: following.refused() != {})
         with pytest.raises(GenerationError, match=r"r1 refuses .*: GenerationError: made with feature spec 1"):
             rollback(store)
