@@ -78,9 +78,9 @@ def tower_batch(users: UserColumns, videos: VideoTable, example_age_days: NDArra
     for at, column in enumerate(columns):  # in the order of TOWER_FEATURES
         continuous[:, at] = column
     return {
-        "history": videos.embedding[_newest_first(users.history)],
+        "history": videos.embedding.take(_newest_first(users.history)),
         **_history_content(users.history, videos),
-        "shown": videos.embedding[users.shown],
+        "shown": videos.embedding.take(users.shown),
         "search_tokens": users.search_tokens,
         **_user_indices(users),
         "continuous": continuous,
@@ -129,8 +129,8 @@ def ranker_batch(
         raise ValueError(f"{len(candidates)} candidates came with {len(continuous)} features and {len(user)} users")
     return {
         "user": user,
-        "history": videos.ranking_embedding[users.history],
-        "shown": videos.ranking_embedding[users.shown],
+        "history": videos.ranking_embedding.take(users.history),
+        "shown": videos.ranking_embedding.take(users.shown),
         "seed": videos.ranking_embedding[users.seed],
         "query_tokens": users.query_tokens,
         **_user_indices(users),
@@ -156,7 +156,7 @@ def _history_content(history: NDArray[np.int32], videos: VideoTable) -> Batch:
     """Channels `[users, HISTORY]` and topics `[users, HISTORY · topics]` of the watched videos."""
     topics = _without_empty_columns(videos.topics[history].reshape(-1, videos.topics.shape[1]))
     return {
-        "history_channels": videos.channel[history],
+        "history_channels": videos.channel.take(history),
         "history_topics": topics.reshape(len(history), HISTORY * topics.shape[1]),
     }
 

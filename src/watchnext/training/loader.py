@@ -103,7 +103,8 @@ class Buffer:
 
     def take(self, at: NDArray[np.int64]) -> Arrays:
         """Copies of the lines `at`."""
-        return {name: array[self._order[at]] for name, array in self._arrays.items()}
+        lines = self._order[at]
+        return {name: array.take(lines, axis=0) for name, array in self._arrays.items()}
 
     def drop(self, lines: int) -> None:
         """Keep what is behind the first `lines`."""
