@@ -1,6 +1,8 @@
 """Step 1, retrieval: request in, envelope out. `python -m serving.retrieval`.
 
-`POST /v1/models/retrieval:predict`. Ready once it is warm; no backend has a say in that.
+`POST /v1/models/retrieval:predict`. Ready once what is live is loaded and the backends were tried, so that a rollout
+keeps the pods that serve until the new ones do. A backend that is away or a generation that does not load
+has no say in it.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ from watchnext.settings import Settings, load_settings
 from watchnext.store.rows import FeatureStoreRows
 
 THREADS = 16  # requests at a time; each waits for its backends most of the time
-WARM_UP_SECONDS = 20.0  # for the live generation, where there is one
+WARM_UP_SECONDS = 20.0  # for a backend, or for a live generation that does not load
 
 _log = structlog.get_logger(__name__)
 

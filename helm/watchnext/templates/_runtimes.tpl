@@ -5,7 +5,8 @@
   {{- include "watchnext.container" (list . "serving" .Values.retrieval.resources (dict "stores" (list "online" "generations" "milvus"))) | nindent 2 }}
   ports:
     - {name: http1, containerPort: 8080, protocol: TCP}
-  startupProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 3, failureThreshold: 120, timeoutSeconds: 3}
+  # An hour: it listens once the live generation is loaded, and a big one takes its time.
+  startupProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 3, failureThreshold: 1200, timeoutSeconds: 3}
   livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
   readinessProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 3, timeoutSeconds: 3}
   lifecycle: {preStop: {sleep: {seconds: 5}}}

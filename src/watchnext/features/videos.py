@@ -44,7 +44,8 @@ class CandidateVideos:
 
     def take(self, rows: NDArray[Any]) -> "CandidateVideos":
         """Rows `rows` of this table; shape `[rows]`."""
-        return CandidateVideos(**{name: getattr(self, name).take(rows, axis=0) for name in _COLUMNS}, averages=self.averages)
+        columns = {name: getattr(self, name).take(rows, axis=0) for name in _COLUMNS}
+        return CandidateVideos(**columns, averages=self.averages)
 
 
 _COLUMNS = tuple(column.name for column in fields(CandidateVideos) if column.name != "averages")

@@ -107,19 +107,23 @@ class Follower(Generic[Loaded]):
             return "" if wanted == self._live else f"{wanted}: {self._refused.get(wanted, 'still loading')}"
 
     def wait(self, timeout_s: float) -> Loaded:
-        """The live object, once it is loaded.
+        """The live object, once it is loaded; what is loading is waited for however long it takes.
 
         Raises:
             NoGenerationError: nothing was published, or it did not load, within `timeout_s` seconds.
         """
         deadline = time.monotonic() + timeout_s
         while (loaded := self.current()) is None:
-            if time.monotonic() > deadline:
-                self._store.live()  # raises the better error where nothing was published
-                reasons = "; ".join(f"{target}: {reason}" for target, reason in self.refused().items())
-                raise NoGenerationError(f"nothing is loaded after {timeout_s:g} s ({reasons or 'still loading'})")
+            if time.monotonic() > deadline and not self._is_loading():
+                raise NoGenerationError(f"nothing is loaded after {timeout_s:g} s ({self.missing()})")
             time.sleep(self._poll_s / 5)
         return loaded
+
+    def _is_loading(self) -> bool:
+        """Whether what is live comes, for all that is known."""
+        with self._state:
+            wanted = self._pointer.live if self._pointer else None
+            return wanted is not None and wanted not in self._refused
 
     def __enter__(self) -> "Follower[Loaded]":
         """Start to follow."""

@@ -271,6 +271,16 @@ def test_waiting_for_a_generation_that_does_not_load_says_why(store: GenerationS
             following.wait(0.05)
 
 
+def test_a_generation_that_loads_is_waited_for_past_the_timeout(store: GenerationStore, loader: Loader):
+    """A retrieval pod of a big generation was ready, and got requests, before it had anything to serve."""
+    loader.gate.clear()
+    store.write_pointer(Pointer(generation="a"))
+    with follower(store, loader) as following:
+        eventually(lambda: loader.loads == ["a.0"])
+        threading.Timer(0.2, loader.gate.set).start()
+        assert following.wait(0.01) == "a.0"
+
+
 def test_what_is_missing_is_told_until_the_live_generation_is_served(store: GenerationStore, loader: Loader):
     loader.broken.add(C)
     assert follower(store, loader).missing() == "the pointer was not read yet: is the generation store there?"
