@@ -26,8 +26,8 @@ def ablation(shape: Shape) -> BaseComponent:
         planned = parts.plan(snapshot_id=id_, settings=settings, rows=rows, seeds=seeds)
         trials = shape.task(planned, image).output
         without_cap = shape.task(parts.uncapped(settings=settings), image).output
-        encoded = shape.task(data.examples(snapshot_id=id_, settings=settings, frozen=files), image)
-        uncapped = shape.task(
+        encoded = shape.sized(data.examples(snapshot_id=id_, settings=settings, frozen=files), image)
+        uncapped = shape.sized(
             data.examples(snapshot_id=id_, settings=without_cap, frozen=files), image
         ).set_display_name("examples-uncapped")
         with dsl.ParallelFor(trials, name="rows and seeds", parallelism=AT_ONCE) as item:

@@ -19,11 +19,11 @@ def train(shape: Shape) -> BaseComponent:
     def pipeline(profile: str = "", training: str = "{}", image: str = IMAGE) -> None:
         frozen = shape.task(data.snapshot(profile=profile, training=training), image).set_caching_options(False)
         key = {name: frozen.outputs[name] for name in ("snapshot_id", "settings")}
-        encoded = shape.task(data.examples(**key, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
+        encoded = shape.sized(data.examples(**key, frozen=frozen.outputs["frozen"]), image).outputs["encoded"]
         towers, ranker = (trained(shape, model, image, encoded=encoded, **key) for model in ("towers", "ranker"))
-        measured = shape.task(models.evaluate(**key, encoded=encoded, towers=towers, ranker=ranker), image)
+        measured = shape.sized(models.evaluate(**key, encoded=encoded, towers=towers, ranker=ranker), image)
         with dsl.If(measured.outputs["gate"] == "passed", "gates passed"):
-            built = shape.task(
+            built = shape.sized(
                 generation.build_generation(
                     encoded=encoded,
                     towers=towers,

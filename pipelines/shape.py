@@ -1,4 +1,4 @@
-"""What a task needs of the cluster: settings, secrets, state, image; for the training steps resources, a GPU, nodes.
+"""What a task needs of the cluster: settings, secrets, state, image; resources; for training steps a GPU and nodes.
 
 Nothing of it holds on a laptop, where `LOCAL` leaves the tasks as they are. The chart says it as JSON (`Shape.read`).
 """
@@ -27,7 +27,7 @@ class Shape:
     state_claim: str = "watchnext-state"  # archive, offline log and generations, where they are no buckets
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # variable: {name: of a Secret, key: in it}
     pull_secrets: list[str] = field(default_factory=list)  # names of Secrets, for an image of a private registry
-    resources: dict[str, dict[str, str]] = field(default_factory=dict)  # of training: requests and limits
+    resources: dict[str, dict[str, str]] = field(default_factory=dict)  # requests and limits of what holds examples
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: list[dict[str, Any]] = field(default_factory=list)
     gpu: bool = False
@@ -70,11 +70,8 @@ class Shape:
             task.set_env_variable("WATCHNEXT_HOME", STATE_FOLDER)
         return task
 
-    def training(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
-        """A training step: resources, nodes, the accelerator, and shared memory for the data loader.
-
-        Tried again, it goes on from its checkpoint, which lies with the state.
-        """
+    def sized(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
+        """A task that holds examples, models or the table of videos: with the resources of training."""
         self.task(task, image)
         requests, limits = self.resources.get("requests", {}), self.resources.get("limits", {})
         for amounts, of_cpu, of_memory in (
@@ -85,6 +82,14 @@ class Shape:
                 of_cpu(amounts["cpu"])
             if "memory" in amounts:
                 of_memory(amounts["memory"])
+        return task
+
+    def training(self, task: dsl.PipelineTask, image: str) -> dsl.PipelineTask:
+        """A training step: resources, nodes, the accelerator, and shared memory for the data loader.
+
+        Tried again, it goes on from its checkpoint, which lies with the state.
+        """
+        self.sized(task, image)
         for label, value in self.node_selector.items():
             kubernetes.add_node_selector(task, label, value)
         for toleration in self.tolerations:

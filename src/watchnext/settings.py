@@ -125,7 +125,7 @@ class Training(Section):
     click_window_minutes: float = Field(30, gt=0)
     max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
     split_at_ms: int = Field(0, ge=0, description="epoch ms: labels from it on are held out; 0: the last tenth")
-    threads: int = Field(0, ge=0, description="0: one for torch, a process a core for encoding")
+    threads: int = Field(0, ge=0, description="0: one for torch; for encoding a process a core, at most 8")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of the layers' arithmetic in training")
     checkpoint_minutes: float = Field(10, ge=0, description="between two checkpoints of a training; 0: none")
     gate_recall_factor: float = Field(

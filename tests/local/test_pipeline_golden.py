@@ -1,5 +1,6 @@
 """The committed YAML is what the code compiles to, and says what a cluster must give each task."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def test_training_steps_and_no_others_ask_for_a_gpu():
         assert platform[name]["emptyDirMounts"] == [
             {"mountPath": "/dev/shm", "medium": "Memory", "volumeName": "shared-memory"}
         ]
+
+
+def test_what_holds_examples_models_or_the_video_table_has_the_resources_of_training(tmp_path):
+    """The step that encodes has a process for each processor: without a limit those of the whole node."""
+    amounts = {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "16Gi"}}
+    path = compile_for(
+        "train", Shape.read(json.dumps({"resources": amounts})), "registry.example/pipelines:7", tmp_path
+    )
+    pipeline, _ = load(path)
+    executors = pipeline["deploymentSpec"]["executors"]
+    limited = {
+        name: body["container"]["resources"] for name, body in executors.items() if "resources" in body["container"]
+    }
+    steps = ("examples", "train-towers", "train-ranker", "evaluate", "build-generation")
+    assert set(limited) == {f"exec-{step}" for step in steps}
+    assert {one["resourceCpuLimit"] for one in limited.values()} == {"4"}
+    assert {one["resourceMemoryLimit"] for one in limited.values()} == {"16Gi"}
 
 
 def test_one_switch_leaves_out_every_gpu():

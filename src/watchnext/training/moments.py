@@ -5,7 +5,6 @@ do not depend on how the moments were cut, and come a part at a time: those of a
 """
 
 import dataclasses
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Final
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from watchnext.settings import Settings
 from watchnext.training.states import encoded_users, seen_videos
 
 PART: Final = 65_536  # moments; bounds the rows that a process holds, each with lists of hundreds
+PROCESSES: Final = 8  # at most, unless told: each holds a part and the log that it reads
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,15 @@ class Encoder:
 def encode_moments(
     encoder: Encoder, moments: pd.DataFrame, impressions: Impressions, asked: NDArray[np.bool_]
 ) -> Iterator[Encoded]:
-    """All moments in order, on `training.threads` processes (0: one a core); `impressions` are sorted by moment."""
+    """All moments in order, on `training.threads` processes; `impressions` are sorted by moment.
+
+    With 0 threads: a process for each core that the container may use, at most `PROCESSES`.
+    """
     starts = range(0, len(moments), PART)
     parts = (_part(first, moments, impressions, asked) for first in starts)
-    processes = min(encoder.settings.training.threads or os.cpu_count() or 1, len(starts))
+    processes = min(
+        encoder.settings.training.threads or joblib.cpu_count(), len(starts)
+    )  # of the container, not of the node
     if processes == 1:
         yield from map(encoder.encode, parts)
         return
