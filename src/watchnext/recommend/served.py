@@ -1,7 +1,8 @@
 """Served lists on their way to Kafka, without an answer ever waiting for them.
 
-A bounded queue and one thread. While Kafka is down, what does not fit or is not acknowledged in time is dropped: each
-list is counted in `watchnext_served_dropped_total`, logged once a period, and never an error of the request.
+A bounded queue and one thread. While Kafka is down, lists wait; what does not fit or is not acknowledged in time is
+dropped: each list is counted in `watchnext_served_dropped_total`, told in the log now and then, and never an error of
+the request.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from watchnext.ops.metrics import IMPRESSIONS_DROPPED, SERVED_DROPPED, SERVED_WR
 
 CAPACITY: Final = 2_000  # answers that wait while Kafka is away
 RETRY_SECONDS: Final = 1.0
+LOG_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +117,7 @@ class ServedLog:
         while (event := self._queue.get()) is not None:
             unsent = self._messages(event)
             try:
-                producer = producer or self._open_producer()
+                producer = producer or self._reach_kafka()
                 while unsent:
                     topic, message = unsent[0]
                     producer.send(topic, message, delivered=partial(self._delivered, topic))
@@ -126,6 +128,16 @@ class ServedLog:
                 self._closing.wait(RETRY_SECONDS)
         if producer is not None:
             producer.close()
+
+    def _reach_kafka(self) -> Producer:
+        """A producer, once there is a broker; raises what the last try raised where the log closes before."""
+        while True:
+            try:
+                return self._open_producer()
+            except Exception as error:
+                if self._closing.wait(RETRY_SECONDS):
+                    raise
+                self._complain("served_events_wait", error)
 
     def _opened(self, lists: int) -> None:
         with self._counting:
@@ -146,7 +158,11 @@ class ServedLog:
         (SERVED_DROPPED if topic is Topic.SERVED else IMPRESSIONS_DROPPED).inc()
         if topic is Topic.SERVED:
             self._opened(-1)
+        self._complain("served_event_dropped", reason, topic=topic.value)
+
+    def _complain(self, event: str, reason: object, **facts: str) -> None:
+        """Log it, once a period."""
         now = time.monotonic()
-        if now - self._logged_at > RETRY_SECONDS:
+        if now - self._logged_at > LOG_SECONDS:
             self._logged_at = now
-            _log.error("served_event_dropped", reason=reason, topic=topic.value)
+            _log.error(event, reason=str(reason), **facts)

@@ -54,6 +54,13 @@ EVENT = ServedEvent(
 )
 
 
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 class Kept:
     """A producer that keeps what it is given, in order."""
 
@@ -130,7 +137,7 @@ def test_a_hung_broker_delays_no_answer_and_what_does_not_fit_is_counted(monkeyp
     assert len(kept.sent) + dropped == 10
 
 
-def test_a_broker_that_comes_back_gets_the_later_lists(monkeypatch: Any):
+def test_a_broker_that_comes_back_gets_all_that_waited(monkeypatch: Any):
     monkeypatch.setattr(served, "RETRY_SECONDS", 0.01)
     kept = Kept()
     tries: list[int] = []
@@ -144,8 +151,23 @@ def test_a_broker_that_comes_back_gets_the_later_lists(monkeypatch: Any):
     log = ServedLog(open_producer, write_impressions=False)
     for _ in range(5):
         log.offer(REQUEST, ANSWER)
+    eventually(lambda: len(kept.sent) == 5)
     log.close()
-    assert len(kept.sent) == 3
+    assert kept.closed
+
+
+def test_lists_that_never_saw_a_broker_are_counted_when_the_gateway_ends(monkeypatch: Any):
+    monkeypatch.setattr(served, "RETRY_SECONDS", 0.01)
+
+    def open_producer() -> Kept:
+        raise ConnectionError("no broker")
+
+    written, dropped, _ = counts()
+    log = ServedLog(open_producer, write_impressions=False)
+    for _ in range(3):
+        log.offer(REQUEST, ANSWER)
+    log.close()
+    assert counts()[:2] == [written, dropped + 3]
 
 
 class LateKafka:
