@@ -4,10 +4,10 @@ Wanted: `watchnext up` with a live generation of at least 500 videos and users w
 """
 
 import argparse
+import asyncio
 import sys
 from typing import Any
 
-import httpx
 import torch
 from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.redis import RedisOnlineStore
@@ -21,10 +21,11 @@ from benchmarks.rounds import Verdict, interleave
 from serving.lifecycle import settle
 from watchnext.cli.main import log_to_standard_error
 from watchnext.cli.output import note
-from watchnext.contracts.names import MODEL_RANKER, FeatureService, ranker_version
+from watchnext.contracts.names import FeatureService, ranker_version
 from watchnext.errors import WatchnextError
 from watchnext.features.batches import UserColumns, ranker_batch
 from watchnext.features.cross import cross_features
+from watchnext.recommend.ranking import TorchServe
 from watchnext.settings import Settings, load_settings
 from watchnext.store.apply import open_store
 from watchnext.store.config import repo_config
@@ -76,24 +77,26 @@ def user_read(bench: Bench, rounds: int) -> Verdict:
 
 
 def ranker_wire(bench: Bench, rounds: int) -> Verdict:
-    """Candidates a second over TorchServe's REST, against the bare forward pass of the same batch."""
+    """Candidates a second over TorchServe's REST, by the guard's client, against the forward pass of the same batch."""
     user, columns = bench.candidates()
     table, bundle = bench.prepared.bundle.videos, bench.prepared.bundle
     taken = table.take(columns["row"])
     features = cross_features(user, taken, columns["score"], columns["sources"])
     inputs = ranker_batch(UserColumns.of([user]), table, taken, bundle.quantiles.expand(features))
     batch = {name: torch.from_numpy(column) for name, column in inputs.items()}
-    url = f"{bench.settings.serving.ranker_url}/predictions/{MODEL_RANKER}/{ranker_version(bundle.id, bundle.overlay)}"
-    client = httpx.Client(timeout=10, trust_env=False)
+    version, torchserve = ranker_version(bundle.id, bundle.overlay), TorchServe(bench.settings.serving.ranker_url)
+    loop = asyncio.new_event_loop()
 
     def post() -> None:
-        client.post(url, content=bench.payload, headers={"content-type": "application/octet-stream"}).raise_for_status()
+        loop.run_until_complete(torchserve.score(version, bench.payload))
 
     def forward() -> None:
         with torch.inference_mode():
             bundle.ranker(batch)
 
     measured = interleave({"wire": seconds_of(post), "torch": seconds_of(forward)}, rounds=rounds, title="ranker wire")
+    loop.run_until_complete(torchserve.close())
+    loop.close()
     count = len(columns["row"])
     raw = {f"{name} candidates/s": round(count / measured.median(name)) for name in ("wire", "torch")}
     return Verdict("ranker wire / raw torch", 1 / measured.ratio("torch"), ">= 0.3", raw, measured.control)
@@ -115,9 +118,6 @@ def main() -> int:
     except WatchnextError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except httpx.HTTPError as error:
-        print(f"error: a server does not answer as it should ({error}); see `watchnext status`", file=sys.stderr)
-        return 1
     return report([*verdicts, whole], notes, as_json=options.json)
 
 
