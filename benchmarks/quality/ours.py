@@ -22,7 +22,7 @@ from watchnext.evaluation.baselines import ranked_rows
 from watchnext.evaluation.tower_lists import nearest, user_vectors, video_vectors
 from watchnext.features.batches import UserColumns
 from watchnext.features.spec import HISTORY
-from watchnext.features.videos import VideoTable
+from watchnext.features.videos import COUNTERS, VideoTable
 from watchnext.features.vocabulary import Vocabularies
 from watchnext.models.config import ProfileConfig, profile_config
 from watchnext.settings import Settings
@@ -73,7 +73,8 @@ def write_examples(settings: Settings, split: Split, folder: Path) -> None:
     asked = split.queries["user"].to_numpy()
     asked_ms = log.asked_ms(asked)
     met = Pairs(person=log.met["user"].to_numpy(), row=rows[log.met["video"]])
-    videos = VideoTable.build(log.catalog(), {}, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms)
+    none = np.zeros((len(words.vocabularies.videos.tokens), len(COUNTERS)), np.float32)
+    videos = VideoTable.build(log.catalog(), none, words.vocabularies, words.embedded, words.ranked, at_ms=log.end_ms)
     ExampleSet(
         folder=folder,
         meta=Meta(snapshot=split.name, split_ms=log.end_ms, end_ms=log.end_ms, counts={"tower examples": len(labels)}),

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.features.world import decayed_totals
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import VideoDelta
 from watchnext.contracts.names import Topic
 from watchnext.features.spec import COUNTER_HALF_LIFE_HOURS
-from watchnext.features.videos import decayed_totals
 from watchnext.settings import load_settings
 from watchnext.stream.archive import Batch, EventArchive
 from watchnext.stream.counters import fold_delta
@@ -61,21 +61,19 @@ def test_what_has_no_hour_counts_from_its_made_up_time_on(tmp_path):
     shown = msgspec.structs.replace(impression("film", T0, partition=0, offset=0), hour=None, completions=1)
     EventArchive(settings.archive_path).write(Batch(Topic.VIDEO_DELTAS, 0, 0, 1, [(0, shown)]))
     deltas = Deltas.read(settings, T0 + 9 * DAY_MS)
-    (counted,) = deltas.rows(["film"], T0)
-    assert (counted.bucket_hours, counted.older_impressions, counted.older_completions) == ([], 1, 1)
     at_once = deltas.as_of(pd.Series(["film", "film"]), pd.Series([T0 - 1, T0 + 9 * DAY_MS]))
     assert at_once[:, :3].tolist() == [[0, 0, 0], [1, 0, 1]]
 
 
-def test_at_the_end_the_rows_are_those_of_the_stream(settings):
+def test_at_the_end_the_counters_are_those_of_the_streams_rows(settings):
     row = None
     for offset, delta in enumerate(SENT):
         if delta.video_id == "film":
             row = fold_delta(row, delta, Position(0, offset)) or row
-    (counted,) = Deltas.read(settings, T0 + 2 * DAY_MS).rows(["film"], T0 + 2 * DAY_MS)
-    buckets = [name for name in row.features() if name.startswith(("bucket_", "older_"))]
-    assert {name: getattr(counted, name) for name in buckets} == {name: getattr(row, name) for name in buckets}
-    assert sum(counted.bucket_impressions) == 48
+    assert sum(row.bucket_impressions) == 48
+    found = Deltas.read(settings, T0 + 2 * DAY_MS).at(["nobody", "film"], T0 + 2 * DAY_MS)
+    wanted = decayed_totals(msgspec.structs.asdict(row), T0 + 2 * DAY_MS)
+    np.testing.assert_array_equal(found, np.array([np.zeros(5), wanted], np.float32))
 
 
 def test_as_of_any_time_the_counters_are_those_of_the_fold(tmp_path):
@@ -108,23 +106,19 @@ def test_as_of_any_time_the_counters_are_those_of_the_fold(tmp_path):
         for offset, delta in enumerate(deltas):
             if delta.video_id == video and delta.available_at <= at_ms:
                 row = fold_delta(row, delta, Position(0, offset))
-        folded.append(decayed_totals(row and msgspec.structs.asdict(row), at_ms))
+        folded.append(np.zeros(5) if row is None else decayed_totals(msgspec.structs.asdict(row), at_ms))
     videos, moments = (pd.Series(list(values)) for values in zip(*asked, strict=True))
     found = Deltas.read(settings, T0 + 60 * HOUR_MS).as_of(videos, moments)
     np.testing.assert_array_equal(found, np.array(folded, np.float32))
     assert len(np.unique(found[:, 3])) > 200
 
 
-def test_a_video_that_nobody_had_seen_yet_has_no_row(settings):
-    assert Deltas.read(settings, T0).rows(["film", "song"], T0 - 1) == []
-
-
 def test_no_videos_have_no_counters(settings):
     nothing = pd.Series([], dtype=object)
     assert Deltas.read(settings, T0).as_of(nothing, pd.Series([], dtype=np.int64)).shape == (0, 5)
+    assert Deltas.read(settings, T0).at([], T0).shape == (0, 5)
 
 
 def test_without_deltas_all_counters_are_zero(tmp_path):
     deltas = Deltas.read(load_settings(home=tmp_path), T0)
     assert deltas.as_of(pd.Series(["film"]), pd.Series([T0])).tolist() == [[0] * 5]
-    assert deltas.rows(["film"], T0) == []

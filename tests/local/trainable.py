@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.unit.features.world import NOW, VOCABULARIES, catalog_row
+from tests.unit.features.world import NOW, VOCABULARIES, catalog_row, counted
 from watchnext.features.batches import UserColumns
 from watchnext.features.spec import RANKER_FEATURES
 from watchnext.features.state import EncodedUser, RequestContext, UserState, encode_user
@@ -21,9 +21,8 @@ def write_examples(folder: Path) -> None:
     generator = np.random.default_rng(0)
     vocabularies = Vocabularies(**{**vars(VOCABULARIES), "videos": Vocabulary(VIDEO_IDS)})
     embedded = Vocabulary(VIDEO_IDS)
-    table = VideoTable.build(
-        {video: catalog_row() for video in VIDEO_IDS}, {}, vocabularies, embedded, embedded, at_ms=NOW
-    )
+    catalog = {video: catalog_row() for video in VIDEO_IDS}
+    table = VideoTable.build(catalog, counted({}, VIDEO_IDS, NOW), vocabularies, embedded, embedded, at_ms=NOW)
     kind = generator.integers(KINDS, size=EXAMPLES)
     watched = kind[:, None] + KINDS * generator.integers(VIDEOS // KINDS, size=(EXAMPLES, 5))  # the last comes next
     users = [_user([VIDEO_IDS[number] for number in line], vocabularies) for line in watched[:, :4].tolist()]

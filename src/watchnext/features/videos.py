@@ -67,7 +67,7 @@ class VideoTable(CandidateVideos):
     def build(
         cls,
         catalog: Mapping[str, Mapping[str, Any]],
-        counters: Mapping[str, Mapping[str, Any]],
+        counted: NDArray[np.float32],
         vocabularies: Vocabularies,
         embedded: Vocabulary,
         ranked: Vocabulary,
@@ -79,20 +79,22 @@ class VideoTable(CandidateVideos):
 
         Args:
             catalog: columns of `contracts.rows.VideoCatalog` by video id.
-            counters: columns of `contracts.rows.VideoCounters` by video id; a video without is all zeros.
+            counted: `COUNTERS` of each video as of `at_ms`, `[videos, len(COUNTERS)]`.
             vocabularies: their `videos` give the rows.
             embedded: the videos with a tower embedding, by frequency.
             ranked: the videos with a ranker embedding, by frequency in clicked impressions.
-            at_ms: time as of which the counters decay; the caller passes counters as of that time.
+            at_ms: time as of which the counters have decayed.
             averages: of the training part; only the ranker's features read them.
 
         Raises:
-            ValueError: a video of the vocabulary is not in the catalogue.
+            ValueError: a video of the vocabulary is not in the catalogue, or has no line of `counted`.
         """
         video_ids = vocabularies.videos.tokens
         missing = [video_id for video_id in video_ids if video_id not in catalog]
         if missing:
             raise ValueError(f"{len(missing)} videos of the vocabulary are not in the catalogue, first {missing[0]!r}")
+        if counted.shape != (len(video_ids), len(COUNTERS)):
+            raise ValueError(f"counters of shape {counted.shape} came for {len(video_ids)} videos")
         rows = [catalog[video_id] for video_id in video_ids]
         topics = np.zeros((len(rows) + 1, VIDEO_TOPICS), dtype=np.int32)
         restricted = np.zeros((len(rows) + 1, vocabularies.countries.size), dtype=bool)
@@ -100,10 +102,6 @@ class VideoTable(CandidateVideos):
             known = [index for index in vocabularies.topics.indices(row["topics"]).tolist() if index][:VIDEO_TOPICS]
             topics[at, : len(known)] = known
             restricted[at, vocabularies.countries.indices(row["restricted_countries"])] = True
-        counted = np.array(
-            [(0.0,) * len(COUNTERS), *(decayed_totals(counters.get(video_id), at_ms) for video_id in video_ids)],
-            dtype=np.float32,
-        )
         return cls(
             row=np.arange(len(rows) + 1, dtype=np.int32),
             embedding=embedded.indices(("", *video_ids)),
@@ -113,7 +111,7 @@ class VideoTable(CandidateVideos):
             language=vocabularies.languages.indices(("", *(row["language"] for row in rows))),
             uploaded_at=np.array([0, *(row["uploaded_at"] for row in rows)], dtype=np.int64),
             seconds=np.array([0, *(row["video_seconds"] for row in rows)], dtype=np.float32),
-            **{name: counted[:, at].copy() for at, name in enumerate(COUNTERS)},
+            **dict(zip(COUNTERS, np.pad(counted.T.astype(np.float32), ((0, 0), (1, 0))), strict=True)),
             video_ids=["", *video_ids],
             titles=["", *(row["title"] for row in rows)],
             restricted=np.packbits(restricted, axis=1, bitorder="little"),
@@ -155,16 +153,6 @@ class VideoTable(CandidateVideos):
             video_ids=_texts(columns["video_ids"], columns["video_ids_ends"]),
             titles=_texts(columns["titles"], columns["titles_ends"]),
         )
-
-
-def decayed_totals(row: Mapping[str, Any] | None, at_ms: int) -> tuple[float, ...]:
-    """The `COUNTERS` of a `VideoCounters` row as of `at_ms`; zeros without a row."""
-    if row is None:
-        return (0.0,) * len(COUNTERS)
-    counts, older = ([row[f"{kind}_{name}"] for name in COUNTED] for kind in ("bucket", "older"))
-    hours = np.array(row["bucket_hours"], np.int64)
-    totals: list[float] = decayed(np.array(counts, np.float64), np.array(older, np.float64), hours, at_ms).tolist()
-    return tuple(totals)
 
 
 def decayed(

@@ -3,12 +3,12 @@
 New videos get rows after the last one and a vector from the content part of the video tower, their id part being zero.
 Changed videos get their new attributes and vector. No weight changes and no row is renumbered.
 
->>> refresh_index(store, settings, catalog_rows, counter_rows, as_of_ms).live           # doctest: +SKIP
+>>> refresh_index(store, settings, catalog_rows, deltas.at, as_of_ms).live              # doctest: +SKIP
 Target(generation='0123456789abcdef', overlay=1)
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from watchnext.contracts.rows import FeatureRow, VideoCatalog, VideoCounters
+from watchnext.contracts.rows import FeatureRow, VideoCatalog
 from watchnext.errors import GenerationError
 from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
@@ -34,6 +34,7 @@ from watchnext.settings import Settings
 WRITE_LOCK_S: Final = 600.0
 _NOTHING: Final = Vocabulary(())  # an overlay's own embeddings: it has none
 
+Counters = Callable[[Sequence[str], int], NDArray[np.float32]]
 log = structlog.get_logger()
 
 
@@ -41,7 +42,7 @@ def refresh_index(
     store: GenerationStore,
     settings: Settings,
     catalog: Iterable[VideoCatalog],
-    counters: Iterable[VideoCounters],
+    counters: Counters,
     as_of_ms: int,
     *,
     say: Callable[[str], None] = quiet,
@@ -52,7 +53,7 @@ def refresh_index(
         store: its live generation is refreshed.
         settings: the refresh interval, Milvus, and what publishing needs.
         catalog: every video, of the event archive.
-        counters: the same videos' counters; one without has none.
+        counters: the decayed `COUNTERS` of videos by id at a time, `[videos, len(COUNTERS)]`.
         as_of_ms: now; counters decay to it floored to the refresh interval.
         say: told of each step.
 
@@ -69,7 +70,7 @@ def refresh_index(
     base = store.load(live.generation, live.overlay)
     verify_probes(base)  # or the overlay's probes would take what changed code answers for right
     say(f"refreshing {live}: {base.manifest.videos} videos")
-    side = _refreshed(base, _columns(catalog), _columns(counters), refresh_interval_floor(as_of_ms, settings))
+    side = _refreshed(base, _columns(catalog), counters, refresh_interval_floor(as_of_ms, settings))
     contents = video_files(side)
     # Without the probes: their answers follow from the rest, and the last digits differ from machine to machine.
     if all(base.manifest.files.get(name) == FileEntry.of(data) for name, data in contents.items() if name != PROBES):
@@ -89,12 +90,10 @@ def refresh_index(
     return publish(store, manifest.generation, manifest.overlay, settings, replacing=live, say=say)
 
 
-def _refreshed(
-    base: Bundle, catalog: Mapping[str, Mapping[str, Any]], counters: Mapping[str, Mapping[str, Any]], at_ms: int
-) -> VideoSide:
+def _refreshed(base: Bundle, catalog: Mapping[str, Mapping[str, Any]], counters: Counters, at_ms: int) -> VideoSide:
     """The video side as of `at_ms`."""
     vocabularies = dataclasses.replace(base.vocabularies, videos=base.vocabularies.videos.extended(sorted(catalog)))
-    videos = _table(base.videos, catalog, counters, vocabularies, at_ms)
+    videos = _table(base.videos, catalog, counters(vocabularies.videos.tokens, at_ms), vocabularies, at_ms)
     stale = np.flatnonzero(_content_differs(base.videos, videos))
     vectors = np.zeros((len(videos), base.vectors.shape[1]), np.float32)
     vectors[: len(base.vectors)] = base.vectors
@@ -120,13 +119,13 @@ def _refreshed(
 def _table(
     base: VideoTable,
     catalog: Mapping[str, Mapping[str, Any]],
-    counters: Mapping[str, Mapping[str, Any]],
+    counted: NDArray[np.float32],
     vocabularies: Vocabularies,
     at_ms: int,
 ) -> VideoTable:
     """The table of all videos; only videos that were trained on keep an embedding, and the averages are theirs."""
     try:
-        table = VideoTable.build(catalog, counters, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
+        table = VideoTable.build(catalog, counted, vocabularies, _NOTHING, _NOTHING, at_ms=at_ms)
     except ValueError as error:
         raise GenerationError(
             f"this catalogue cannot refresh the live generation: {error} (has the stream caught up with the "

@@ -5,13 +5,13 @@ come through all partitions: in a replay one partition is hours ahead of another
 the slower one had yet to bring, up to a fifth of it. Serving reads counters as of now and misses nothing
 (docs/adr/0021). A delta that was sent twice counts once, by its origin.
 
-The rows are those of the stream's fold (`stream.counters`), to the last bit, without folding: a bucket's count as of a
-time is a difference of two running sums.
+They are those of the stream's fold (`stream.counters`), to the last bit, without folding: a bucket's count as of a time
+is a difference of two running sums.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from watchnext.clock import HOUR_MS
 from watchnext.contracts.names import Topic
-from watchnext.contracts.rows import VideoCounters
 from watchnext.features.spec import BUCKETS
 from watchnext.features.videos import COUNTED, COUNTERS, decayed
 from watchnext.settings import Settings
@@ -39,14 +38,6 @@ class Counted:
     hours: Longs  # [pairs, buckets] old to new
     counts: Longs  # [pairs, len(COUNTED), buckets]
     older: Longs  # [pairs, len(COUNTED)] what fell out of the buckets, or has no hour
-
-    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The columns of each pair's `VideoCounters`, by its number."""
-        numbers = (values.tolist() for values in (self.at, self.hours, self.counts, self.older))
-        for at, hours, counts, older in zip(*numbers, strict=True):
-            buckets = {f"bucket_{name}": of_hours for name, of_hours in zip(COUNTED, counts, strict=True)}
-            rest = {f"older_{name}": count for name, count in zip(COUNTED, older, strict=True)}
-            yield at, {"bucket_hours": hours, **buckets, **rest}
 
 
 class Deltas:
@@ -77,12 +68,10 @@ class Deltas:
         )
         return cls(archived.drop_duplicates(_ORIGIN))
 
-    def rows(self, video_ids: Sequence[str], at_ms: int) -> list[VideoCounters]:
-        """The counters at `at_ms` of those of `video_ids` that anybody had been shown or had watched by then."""
-        videos = list(dict.fromkeys(video_ids))
-        found = {at: row for some in self._counted(videos, np.full(len(videos), at_ms)) for at, row in some.rows()}
-        rows = [VideoCounters(entity_id=videos[at], **found[at]) for at in sorted(found)]
-        return [row for row in rows if row != VideoCounters(entity_id=row.entity_id)]
+    def at(self, video_ids: Sequence[str], at_ms: int) -> NDArray[np.float32]:
+        """The decayed `COUNTERS` of each video at one time, `[videos, len(COUNTERS)]`."""
+        ids = pd.Series(video_ids, dtype=object)
+        return self.as_of(ids, pd.Series(at_ms, index=ids.index))
 
     def as_of(self, video_ids: pd.Series, at_ms: pd.Series) -> NDArray[np.float32]:
         """The decayed `COUNTERS` of each video at each time, `[rows, len(COUNTERS)]`.

@@ -8,7 +8,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pandas as pd
 import structlog
@@ -153,10 +152,9 @@ def _within(labels: pd.DataFrame, part: Encoded) -> pd.DataFrame:
 
 def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, averages: Averages, at_ms: int) -> VideoTable:
     """All catalogue videos with their counters as of `at_ms`."""
-    counters = deltas.rows(catalog["video_id"].tolist(), at_ms)
     return VideoTable.build(
         {entry["video_id"]: entry for entry in records(catalog)},
-        {row.entity_id: msgspec.structs.asdict(row) for row in counters},
+        deltas.at(words.vocabularies.videos.tokens, at_ms),
         words.vocabularies,
         words.embedded,
         words.ranked,
@@ -167,8 +165,7 @@ def _video_table(deltas: Deltas, catalog: pd.DataFrame, words: Words, averages: 
 
 def _watches(deltas: Deltas, videos: VideoTable, at_ms: int) -> NDArray[np.float32]:
     """The decayed watches of each video of the table at `at_ms`, `[videos]`."""
-    ids = pd.Series(videos.video_ids)
-    return deltas.as_of(ids, pd.Series(at_ms, index=ids.index))[:, COUNTERS.index("watches")]
+    return deltas.at(videos.video_ids, at_ms)[:, COUNTERS.index("watches")]
 
 
 def _impressions(settings: Settings, deltas: Deltas, shown: pd.DataFrame) -> Impressions:

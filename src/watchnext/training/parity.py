@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -92,7 +91,7 @@ def check_parity(settings: Settings, *, requests: int, since_ms: int = 0) -> Par
 def _impressions(settings: Settings, bundle: Bundle, lists: Sequence[Sequence[Mapping[str, Any]]]) -> Impressions:
     """The lines of served lists as training would read them, list i being moment i."""
     items = [item for scored in lists for item in scored]
-    ids, at_ms = pd.Series([item["video_id"] for item in items]), bundle.videos.counters_at_ms
+    ids, at_ms = [item["video_id"] for item in items], bundle.videos.counters_at_ms
     lines = archive_schema(Topic.SERVED).field("items").type.value_type
     scores, sources = score_and_sources(pa.array(items, lines))
     return Impressions(
@@ -100,7 +99,7 @@ def _impressions(settings: Settings, bundle: Bundle, lists: Sequence[Sequence[Ma
         row=bundle.vocabularies.videos.indices(ids),
         score=scores,
         sources=sources,
-        counters=Deltas.read(settings, at_ms).as_of(ids, pd.Series(at_ms, index=ids.index)),
+        counters=Deltas.read(settings, at_ms).at(ids, at_ms),
     )
 
 

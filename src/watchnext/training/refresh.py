@@ -34,12 +34,11 @@ def refresh(settings: Settings, clock: Clock) -> str:
     """
     now_ms = clock.now_ms()
     catalog = log.catalog_of(settings.archive_path)
-    interval_ms = refresh_interval_floor(now_ms, settings)
     pointer = refresh_index(
         GenerationStore.open(settings),
         settings,
         [_catalog_row(entry) for entry in records(catalog)],
-        Deltas.read(settings, interval_ms).rows(catalog["video_id"].tolist(), interval_ms),
+        Deltas.read(settings, refresh_interval_floor(now_ms, settings)).at,
         now_ms,
         say=lambda step: _log.info("refreshing", step=step),
     )

@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.generation.world import CATALOG, COUNTERS, HOUR_MS, NOW_MS, VIDEOS, catalog_row, counters_row
+from tests.unit.generation.world import (
+    CATALOG,
+    COUNTER_ROWS,
+    COUNTERS,
+    HOUR_MS,
+    NOW_MS,
+    VIDEOS,
+    catalog_row,
+    counters_of,
+    counters_row,
+)
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.features.averages import UNFITTED
 from watchnext.features.state import RequestContext
@@ -32,7 +42,7 @@ def test_an_overlay_appends_changes_and_recounts_and_leaves_the_generation_alone
         catalog_row(900, video_seconds=95.0),
         catalog_row(899, channel_id="channel-nobody-knows"),
     ]
-    counters = [*COUNTERS[:-1], counters_row(VIDEOS, 0), counters_row(900, 1_000)]
+    counters = counters_of([*COUNTER_ROWS[:-1], counters_row(VIDEOS, 0), counters_row(900, 1_000)])
     pointer = refresh_index(store, settings, catalog, counters, NOW_MS + 72 * HOUR_MS + 59 * 60_000)
 
     assert pointer.live == Target(first, 1)

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 
-from tests.unit.features.world import AVERAGES, CATALOG, COUNTERS, NOW, VOCABULARIES, video_table
+from tests.unit.features.world import (
+    AVERAGES,
+    CATALOG,
+    COUNTERS,
+    NOW,
+    VOCABULARIES,
+    counted,
+    decayed_totals,
+    video_table,
+)
 from watchnext.features.codec import pack, unpack
-from watchnext.features.videos import VideoTable, decayed_totals
+from watchnext.features.videos import VideoTable
 from watchnext.features.vocabulary import Vocabulary
 
 HOUR = 3_600_000
@@ -75,4 +84,18 @@ def test_columns_give_the_same_table_back():
 def test_a_video_that_the_catalogue_lacks_is_named():
     catalog = {name: row for name, row in CATALOG.items() if name != "song"}
     with pytest.raises(ValueError, match="'song'"):
-        VideoTable.build(catalog, COUNTERS, VOCABULARIES, Vocabulary([]), Vocabulary([]), at_ms=NOW)
+        VideoTable.build(
+            catalog,
+            counted(COUNTERS, VOCABULARIES.videos.tokens, NOW),
+            VOCABULARIES,
+            Vocabulary([]),
+            Vocabulary([]),
+            at_ms=NOW,
+        )
+
+
+def test_counters_of_another_number_of_videos_are_refused():
+    """One line less would give each video the next one's."""
+    short = counted(COUNTERS, ["film", "song"], NOW)
+    with pytest.raises(ValueError, match=r"shape \(2, 5\) came for 3 videos"):
+        VideoTable.build(CATALOG, short, VOCABULARIES, Vocabulary([]), Vocabulary([]), at_ms=NOW)

@@ -1,9 +1,13 @@
 """A world of three videos, two channels and three topics, small enough to compute by hand."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from watchnext.features.averages import Averages
-from watchnext.features.videos import VideoTable
+from watchnext.features.videos import COUNTED, VideoTable, decayed
 from watchnext.features.vocabulary import Vocabularies, Vocabulary
 
 DAY = 86_400_000
@@ -60,10 +64,25 @@ COUNTERS = {
 AVERAGES = Averages(click_rate=0.3, completion_rate=0.2, watch_fraction=0.4, watch_seconds=25.0)
 
 
+def decayed_totals(row: Mapping[str, Any], at_ms: int) -> NDArray[np.float64]:
+    """The counters of a `VideoCounters` row as of a time."""
+    counts, older = (np.array([row[f"{kind}_{name}"] for name in COUNTED], np.float64) for kind in ("bucket", "older"))
+    return decayed(counts, older, np.array(row["bucket_hours"], np.int64), at_ms)
+
+
+def counted(rows: Mapping[str, Mapping[str, Any]], video_ids: Sequence[str], at_ms: int) -> NDArray[np.float32]:
+    """Those of some videos, zeros without a row."""
+    totals = np.zeros((len(video_ids), len(COUNTED)), np.float32)
+    for at, video_id in enumerate(video_ids):
+        if video_id in rows:
+            totals[at] = decayed_totals(rows[video_id], at_ms)
+    return totals
+
+
 def video_table() -> VideoTable:
     return VideoTable.build(
         CATALOG,
-        COUNTERS,
+        counted(COUNTERS, VOCABULARIES.videos.tokens, NOW),
         VOCABULARIES,
         Vocabulary(["song", "film"]),
         Vocabulary(["film"]),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tests.unit.features.world import counted
 from watchnext.contracts.rows import VideoCatalog, VideoCounters
 from watchnext.features.averages import Averages
 from watchnext.features.quantiles import QuantileNormalizer
@@ -15,6 +16,7 @@ from watchnext.features.vocabulary import Vocabularies, Vocabulary
 from watchnext.generation.build import GenerationParts
 from watchnext.generation.bundle import ProbeUser
 from watchnext.generation.item_item import ItemItem
+from watchnext.generation.refresh import Counters
 from watchnext.models.config import PROFILES, Sizes
 from watchnext.models.ranker import Ranker
 from watchnext.models.towers import TwoTower
@@ -51,11 +53,19 @@ def counters_row(number: int, watches: int) -> VideoCounters:
 
 
 CATALOG = [catalog_row(number) for number in range(1, VIDEOS + 1)]
-COUNTERS = [counters_row(number, watches=number) for number in range(1, VIDEOS + 1)]
+COUNTER_ROWS = [counters_row(number, watches=number) for number in range(1, VIDEOS + 1)]
+
+
+def counters_of(rows: list[VideoCounters]) -> Counters:
+    """What is asked of the archive, of rows."""
+    return lambda video_ids, at_ms: counted(columns(rows), video_ids, at_ms)
 
 
 def columns(rows: list[Any]) -> dict[str, dict[str, Any]]:
     return {row.entity_id: {name: getattr(row, name) for name in row.features()} for row in rows}
+
+
+COUNTERS = counters_of(COUNTER_ROWS)
 
 
 def item_item() -> ItemItem:
@@ -112,7 +122,7 @@ def parts(*, seed: int = 1, snapshot: str = "snapshot-1", probes: int = 20) -> G
         vocabularies=vocabularies,
         videos=VideoTable.build(
             columns(CATALOG),
-            columns(COUNTERS),
+            COUNTERS(vocabularies.videos.tokens, NOW_MS),
             vocabularies,
             embedded,
             embedded,
