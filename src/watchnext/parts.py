@@ -3,19 +3,141 @@
 A part is written aside, then hard-linked to its name, which fails where the name is taken. So of several writers of a
 name, alive or thought dead, exactly one decides what it holds (ADR 10). The name aside is nobody else's, ever: after a
 crash between link and unlink it is a second name of the published part.
+
+    {topic}-{partition}-{first offset}.parquet                  of a batch
+    {topic}-{partition}-{first offset}-{end}-{level}.parquet    merged of the parts from an offset to before another
+
+Batches are small where events trickle, so that parts that are done are merged, and merged again (ADR 43). A merge
+covers whatever begins inside it: readers leave that out, so that nothing depends on who removes it, or when.
 """
 
+import itertools
 import os
+import re
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from watchnext.errors import StoreError
+
+FAN: Final = 64  # parts of a level that become one of the next
+MOST_BYTES: Final = 16 * 2**20  # of what is merged, as it lies on the disk: a worker holds it in memory
+_AT_ONCE: Final = 4  # merges in a row: after an upgrade there may be many to do, and events wait meanwhile
+_TRIES: Final = 5
+Read = TypeVar("Read")
+_NAME: Final = re.compile(
+    r"(?P<topic>.+?)-(?P<partition>\d+)-(?P<first>\d{20})(?:-(?P<end>\d{20})-(?P<level>\d+))?\.parquet"
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file: what came of a topic's partition from `first_offset` on."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    end: int  # the first offset behind it; 0 of a batch's part, whose name does not tell
+    level: int  # 0 of a batch's part
+    path: Path
+
+    @classmethod
+    def of(cls, path: Path) -> "Part | None":
+        """None where the name is no part's."""
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            return None
+        partition, first, end, level = (int(match[name] or 0) for name in ("partition", "first", "end", "level"))
+        return cls(match["topic"], partition, first, end, level, path)
+
+
+def parts_of(folder: Path) -> list[Part]:
+    """The parts in a folder by topic, partition and offset, without what a merge that is there covers."""
+    kept, _ = _sorted_out(folder)
+    return kept
+
+
+def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> None:
+    """Merge what there is much of below an offset, up to which all is done, and remove what merges cover.
+
+    Any number of processes may do so at once, dead ones that come back among them: a part is removed once one that
+    covers it is there for good, and a merge is never written over.
+
+    Raises:
+        StoreError: a part cannot be read, or none be written.
+    """
+    if not folder.exists():
+        return
+    with reading(folder):
+        for _ in range(_AT_ONCE):
+            kept, covered = _sorted_out(folder)
+            for part in covered:
+                if (part.topic, part.partition) == (topic, partition):
+                    part.path.unlink(missing_ok=True)
+            done = [part for part in kept if (part.topic, part.partition) == (topic, partition)]
+            done = [part for part in done if part.first_offset < before]
+            ends = [*(part.first_offset for part in done[1:]), before]
+            due = _due(list(zip(done, ends, strict=True)) if done else [])
+            if not due:
+                return
+            _merge([part for part, _ in due], end=due[-1][1])
+
+
+def while_parts_stay(read: Callable[[], Read]) -> Read:
+    """What `read` gives, which lists parts and opens them; it begins anew where one was merged meanwhile."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return read()
+    return read()
+
+
+def _sorted_out(folder: Path) -> tuple[list[Part], list[Part]]:
+    """The parts of a folder that hold each message once, and the others."""
+    found = [part for part in map(Part.of, folder.glob("*.parquet")) if part is not None]
+    kept: dict[tuple[str, int], list[Part]] = {}
+    covered = []
+    for part in sorted(found, key=lambda one: (one.topic, one.partition, one.first_offset, -one.end)):
+        before = kept.setdefault((part.topic, part.partition), [])
+        if before and part.first_offset < before[-1].end:
+            covered.append(part)
+        else:
+            before.append(part)
+    return [part for parts in kept.values() for part in parts], covered
+
+
+def _due(done: Sequence[tuple[Part, int]]) -> Sequence[tuple[Part, int]]:
+    """The oldest `FAN` neighbours of one level that are not too big, each with its end; none where there are fewer."""
+    for _, same in itertools.groupby(done, key=lambda one: one[0].level):
+        level = list(same)
+        for start in range(0, len(level) - FAN + 1, FAN):
+            window = level[start : start + FAN]
+            if sum(part.path.stat().st_size for part, _ in window) <= MOST_BYTES:
+                return window
+    return ()
+
+
+def _merge(parts: Sequence[Part], end: int) -> None:
+    """Make one part of neighbours, up to before `end`, and remove them."""
+    tables = [pq.ParquetFile(part.path).read() for part in parts]
+    table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(tables[-1].schema.metadata)
+    first = parts[0]
+    name = f"{first.topic}-{first.partition}-{first.first_offset:020d}-{end:020d}-{first.level + 1}.parquet"
+    target = first.path.with_name(name)
+    aside = write_aside(target, table)
+    try:
+        with suppress(FileExistsError):  # another's, of the same parts
+            os.link(aside, target)
+    finally:
+        aside.unlink()
+    _sync(target.parent)
+    for part in parts:
+        part.path.unlink(missing_ok=True)
 
 
 def create_part(path: Path, table: Any, *, wanted: str) -> None:

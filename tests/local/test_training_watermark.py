@@ -1,16 +1,19 @@
 """A label waits until every partition has passed the end of its window, out of an archive on disk."""
 
+import os
 import shutil
 
 import msgspec
 import pytest
 
+from watchnext import parts
 from watchnext.clock import DAY_MS, HOUR_MS
 from watchnext.contracts.events import CatalogEvent, Event, ImpressionEvent, WatchEvent
 from watchnext.contracts.names import DERIVED_SURFACE, Topic
 from watchnext.errors import DataError, StoreError
+from watchnext.parts import merge_parts, parts_of
 from watchnext.settings import load_settings
-from watchnext.stream.archive import Batch, EventArchive
+from watchnext.stream.archive import Batch, EventArchive, read_archive
 from watchnext.training.snapshot import freeze
 from watchnext.training.split import split_log
 
@@ -105,6 +108,31 @@ def test_an_impression_of_a_made_up_time_is_met_and_never_a_label(settings, tmp_
     assert events.learnt["now_ms"][events.learnt["user_id"] == "cid"].tolist() == [T0 + HOUR_MS]
     assert events.met["user_id"].tolist().count("cid") == 2  # the watch and the impression
     assert set(events.met["user_id"]) - set(events.met_unlabelled["user_id"]) == {"bob"}  # of him there are labels
+
+
+def test_a_snapshot_of_parts_that_are_merged_meanwhile_holds_each_event_once(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "FAN", 2)
+    archive, folder = EventArchive(settings.archive_path), tmp_path / "archive" / Topic.WATCH.value
+    for hour in range(13, 21):
+        archive.write(Batch(Topic.WATCH, 0, hour, hour + 1, [(hour, watch("ann", T0 + hour * HOUR_MS))]))
+    merges = iter([15, 17, 21])
+    real = os.link
+
+    def link(source, target):
+        if "snapshot" in str(target) and (before := next(merges, None)):
+            merge_parts(folder, Topic.WATCH.value, 0, before=before)
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    snapshot = freeze(settings, tmp_path / "snapshot")
+    (left,) = (part for part in parts_of(folder) if part.partition == 1)
+    shutil.copy(left.path, folder / f"{Topic.WATCH.value}-0-{5:020d}.parquet")  # a killed merge has left one
+
+    assert next(merges, None) is None
+    for one in (snapshot, freeze(settings, tmp_path / "again")):
+        assert sum(count for name, count in one.parts.items() if Topic.WATCH.value in name) == 21 + 4
+        found = sorted(read_archive(str(one.folder / "archive"), Topic.WATCH)["event_id"].to_pylist())
+        assert len(found) == len(set(found)) == 25
 
 
 def test_a_damaged_part_is_named(settings, tmp_path):

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from tests.services.conftest import free_ports
 from watchnext.settings import Settings
 
-Step = Literal["archive", "offline", "deltas", "online", "commit"]
+Step = Literal["archive", "offline", "deltas", "online", "commit", "merge"]
+FAN = 4  # parts are merged: of a test's few batches too
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["watchnext.stream.worker", "tests.services.stream_rig"])
@@ -49,8 +50,10 @@ def is_stopped(process: BaseProcess) -> bool:
 
 
 def _work(settings: Settings, name: str, fault: Fault | None) -> None:
-    from watchnext.stream import worker
+    from watchnext import parts
+    from watchnext.stream import materializer, worker
 
+    parts.FAN = materializer.FAN = FAN  # type: ignore[misc]
     if fault is not None:
         _plant(fault)
     with (settings.home / f"{name}.log").open("w") as log:
@@ -62,17 +65,19 @@ def _work(settings: Settings, name: str, fault: Fault | None) -> None:
 def _plant(fault: Fault) -> None:
     from kafka import KafkaConsumer
 
+    from watchnext import parts
     from watchnext.store.offline import OfflineLog
     from watchnext.store.rows import FeatureStoreRows
     from watchnext.stream.archive import EventArchive
     from watchnext.stream.producer import EventProducer
 
-    steps: dict[Step, tuple[type, str]] = {
+    steps: dict[Step, tuple[Any, str]] = {
         "archive": (EventArchive, "write"),
         "offline": (OfflineLog, "write_part"),
         "deltas": (EventProducer, "flush"),
         "online": (FeatureStoreRows, "write"),
         "commit": (KafkaConsumer, "commit"),
+        "merge": (parts, "_merge"),
     }
     owner, method = steps[fault.step]
     real = getattr(owner, method)

@@ -20,6 +20,7 @@ from tests.services.stream_rig import Fault, Step, is_stopped, start_worker
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, ROW_OF_VIEW, FeatureRow
 from watchnext.local import supervisor
+from watchnext.parts import parts_of
 from watchnext.settings import Settings
 from watchnext.store.apply import apply
 from watchnext.store.rows import FeatureStoreRows
@@ -31,7 +32,7 @@ from watchnext.stream.topics import INPUT_TOPICS, ensure_topics
 
 EVENTS = 50_000
 SESSION_MS = 2_000
-STEPS: tuple[Step, ...] = ("archive", "offline", "deltas", "online", "commit")
+STEPS: tuple[Step, ...] = ("archive", "offline", "deltas", "online", "commit", "merge")
 START = 1_700_000_000_000
 
 
@@ -47,7 +48,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def log(settings: Settings) -> stream_world.Log:
-    """The producer's log, after two workers, five SIGKILLs and a SIGSTOP have folded it."""
+    """The producer's log, after two workers, six SIGKILLs and a SIGSTOP have folded it."""
     ensure_topics(settings)
     log: stream_world.Log = [*stream_world.catalog(), *stream_world.happenings(3, EVENTS, START)]
     with EventProducer(settings) as producer:
@@ -72,14 +73,14 @@ def _rows(settings: Settings, log: stream_world.Log) -> dict[View, dict[str, Fea
 
 
 def _work_through_faults(settings: Settings, draw: random.Random) -> None:
-    """Two workers at a time; five die at a random write, one freezes until its partitions have long been moved."""
+    """Two workers at a time; six die at a random write, one freezes until its partitions have long been moved."""
     faults = [Fault(step, draw.randrange(2, 5), draw.random() < 0.5) for step in STEPS]
     faults.insert(3, Fault("online", 3, after=False, signal=signal.SIGSTOP))
     workers = [start_worker(settings, f"w{number}", fault) for number, fault in enumerate(faults[:2])]
     waiting = list(enumerate(faults))[2:]
     frozen, killed, thawed = None, 0, 0
     deadline = time.monotonic() + 400
-    while killed < 5 or thawed < 1:
+    while killed < len(STEPS) or thawed < 1:
         assert time.monotonic() < deadline, f"{killed} kills and {thawed} freezes so far; the others never came"
         for worker in list(workers):
             if worker.exitcode is not None:
@@ -124,6 +125,8 @@ def test_rows_equal_an_independent_fold_of_the_producers_log(
 
 def test_archive_holds_every_message_once(settings: Settings, log: stream_world.Log) -> None:
     sent = Counter(topic for topic, _ in log)
+    folders = Path(settings.archive_path).iterdir()
+    assert max(part.level for folder in folders for part in parts_of(folder)) > 0, "some were merged"
     for topic in INPUT_TOPICS:
         table = read_archive(settings.archive_path, topic)
         positions = list(zip(table[LOG_PARTITION].to_pylist(), table[LOG_OFFSET].to_pylist(), strict=True))

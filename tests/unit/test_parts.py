@@ -4,13 +4,15 @@ import stat
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from watchnext import parts
 from watchnext.contracts.events import SearchEvent
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import UserSearches
 from watchnext.errors import StoreError
-from watchnext.parts import create_part
+from watchnext.parts import create_part, merge_parts, parts_of, while_parts_stay
 from watchnext.store.offline import OfflineLog
 from watchnext.stream.archive import Batch, EventArchive, read_archive
 
@@ -85,3 +87,131 @@ def test_a_damaged_part_of_the_offline_log_is_an_error_that_names_it(tmp_path: P
         log.read_part(Topic.SEARCH, 0, 0, 0)
     with pytest.raises(StoreError, match=r"search-events-0-0{20}\.parquet cannot be read"):
         log.last_row(Topic.SEARCH, 0, 1)
+
+
+@pytest.fixture
+def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with eleven parts of ten numbers, of partition 0; three of them are merged, and three merges."""
+    monkeypatch.setattr(parts, "FAN", 3)
+    for first in range(0, 110, 10):
+        write(tmp_path, 0, first)
+    write(tmp_path, 1, 0)
+    return tmp_path
+
+
+def write(folder: Path, partition: int, first: int, size: int = 10) -> None:
+    table = pa.table({"number": range(first, first + size)}).replace_schema_metadata({"end": str(first + size)})
+    create_part(folder / f"t-{partition}-{first:020d}.parquet", table, wanted="begin")
+
+
+def numbers(folder: Path, partition: int = 0) -> list[int]:
+    """What the parts of a partition hold, one after the other."""
+    own = [part for part in parts_of(folder) if part.partition == partition]
+    return [number for part in own for number in pq.read_table(part.path)["number"].to_pylist()]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name.replace("0" * 17, "") for path in folder.iterdir())
+
+
+def test_parts_that_are_done_become_few_and_hold_the_same(batches: Path) -> None:
+    merge_parts(batches, "t", 0, before=110)
+
+    assert numbers(batches) == list(range(110))
+    assert names(batches) == ["t-0-000-090-2.parquet", "t-0-090.parquet", "t-0-100.parquet", "t-1-000.parquet"]
+    assert pq.read_schema(parts_of(batches)[0].path).metadata == {b"end": b"90"}, "the footer of the last"
+
+
+def test_from_the_committed_offset_on_parts_stay_as_they_are(batches: Path) -> None:
+    merge_parts(batches, "t", 0, before=50)
+
+    assert "t-0-000-030-1.parquet" in names(batches)
+    assert [f"t-0-{first:03d}.parquet" in names(batches) for first in range(0, 110, 10)] == [False] * 3 + [True] * 8
+    assert numbers(batches) == list(range(110))
+
+
+def test_big_parts_stay_and_smaller_ones_behind_them_are_merged(batches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for first in (0, 10, 20):
+        (batches / f"t-0-{first:020d}.parquet").unlink()
+        write(batches, 0, first, size=10_000)
+    monkeypatch.setattr(parts, "MOST_BYTES", 20_000)
+
+    merge_parts(batches, "t", 0, before=90)
+
+    assert [f"t-0-{first:03d}.parquet" in names(batches) for first in (0, 10, 20)] == [True] * 3
+    assert {"t-0-030-060-1.parquet", "t-0-060-090-1.parquet"} < set(names(batches))
+
+
+@pytest.mark.parametrize("step", ["link", "unlink"])
+def test_a_merge_that_is_killed_doubles_and_loses_nothing_and_is_finished_later(
+    batches: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    calls = []
+    real = Path.unlink
+
+    def killed(self: Path, missing_ok: bool = False) -> None:
+        calls.append(self.name)
+        if len(calls) > 2:  # the name aside, and the first part
+            raise Killed
+        real(self, missing_ok)
+
+    def not_linked(source: Path, target: Path) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(*{"link": (os, "link", not_linked), "unlink": (Path, "unlink", killed)}[step])
+        with pytest.raises(Killed):
+            merge_parts(batches, "t", 0, before=60)
+
+    assert numbers(batches) == list(range(110))
+    if step == "unlink":
+        assert {"t-0-000-030-1.parquet", "t-0-020.parquet"} < set(names(batches)), "both are there"
+    merge_parts(batches, "t", 0, before=60)
+    assert numbers(batches) == list(range(110))
+    assert [f"t-0-{first:03d}.parquet" in names(batches) for first in (0, 10, 20)] == [False] * 3
+
+
+def test_a_worker_that_comes_back_from_the_dead_takes_nothing_with_it(
+    batches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read three parts, and stood still; another one merged them, and that merge with two more."""
+    real = parts.write_aside
+
+    def late(path: Path, table: pa.Table) -> Path:
+        with monkeypatch.context() as awake:
+            awake.setattr(parts, "write_aside", real)
+            merge_parts(batches, "t", 0, before=90)
+        assert "t-0-000-090-2.parquet" in names(batches)
+        return real(path, table)
+
+    monkeypatch.setattr(parts, "write_aside", late)
+    merge_parts(batches, "t", 0, before=30)
+    monkeypatch.setattr(parts, "write_aside", real)
+
+    assert numbers(batches) == list(range(110))
+    create_part(batches / f"t-0-{10:020d}.parquet", pa.table({"number": [-1]}), wanted="begin")  # another batch of it
+    assert numbers(batches) == list(range(110))
+    merge_parts(batches, "t", 0, before=110)
+    assert numbers(batches) == list(range(110))
+    assert names(batches) == ["t-0-000-090-2.parquet", "t-0-090.parquet", "t-0-100.parquet", "t-1-000.parquet"]
+
+
+def test_a_reader_whose_parts_are_merged_meanwhile_begins_anew(batches: Path) -> None:
+    merges = iter([60, 110])
+
+    def read() -> list[int]:
+        listed = parts_of(batches)
+        for before in merges:
+            merge_parts(batches, "t", 0, before=before)
+            break
+        return [number for part in listed for number in pq.ParquetFile(part.path).read()["number"].to_pylist()]
+
+    assert while_parts_stay(read) == [*range(110), *range(10)], "and of partition 1"
+
+
+def test_a_part_that_stays_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        while_parts_stay((tmp_path / "a.parquet").read_bytes)

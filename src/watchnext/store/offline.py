@@ -1,13 +1,10 @@
 """The offline log: every folded row, one an event, as Parquet parts that Feast's offline store reads.
 
-Parts are named `{topic}-{partition}-{first offset}.parquet` in one folder a view. A part appears whole or not at all,
-and never over another (`watchnext.parts`). Nothing is deleted: who finds a part at the committed offset takes its rows
-from there (ADR 10).
+Parts lie in one folder a view. A part appears whole or not at all, and never over another (`watchnext.parts`). From the
+committed offset on nothing is removed: who finds a part there takes its rows (ADR 10).
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +14,9 @@ import pyarrow.parquet as pq
 from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_VIEW, FeatureRow
 from watchnext.errors import ConfigError, StoreError
-from watchnext.parts import create_part, reading, write_aside
+from watchnext.parts import Part, create_part, parts_of, reading, write_aside
 from watchnext.store.schema import EVENT_TIMESTAMP
 
-_NAME: Final = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<offset>\d{20})\.parquet")
 _EMPTY: Final = "empty.parquet"  # no rows: gives the engine a schema before the first part
 _LAST_OFFSET: Final = b"watchnext.last_offset"
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
@@ -33,21 +29,6 @@ _ARROW_TYPES: Final[dict[Any, Any]] = {
     list[int]: pa.list_(pa.int64()),
     list[float]: pa.list_(pa.float64()),
 }
-
-
-@dataclass(frozen=True, order=True)
-class Part:
-    """One file of the log: the rows of a topic's partition from `first_offset` to `last_offset`."""
-
-    topic: str
-    partition: int
-    first_offset: int
-    path: Path
-
-    @property
-    def last_offset(self) -> int:
-        """The last offset that was folded into this part, from the file's footer."""
-        return int(pq.read_schema(self.path).metadata[_LAST_OFFSET])
 
 
 def arrow_schema(row: type[FeatureRow]) -> Any:
@@ -122,9 +103,8 @@ class OfflineLog:
         Raises:
             StoreError: a part cannot be read.
         """
-        paths = self.folder.glob(f"{topic.value}-{partition}-*.parquet")
-        end = self._path(topic, partition, before)
-        for path in sorted((path for path in paths if path < end), reverse=True):
+        parts = [part for part in self.parts() if (part.topic, part.partition) == (topic.value, partition)]
+        for path in reversed([part.path for part in parts if part.first_offset < before]):
             with reading(path):
                 part = pq.ParquetFile(path)
                 rows = part.read() if part.metadata.num_rows else None
@@ -133,23 +113,19 @@ class OfflineLog:
         return None
 
     def parts(self) -> list[Part]:
-        """The parts by topic, partition and first offset."""
-        found = []
-        for path in self.folder.glob("*.parquet"):
-            match = _NAME.fullmatch(path.name)
-            if match is not None:
-                found.append(Part(match["topic"], int(match["partition"]), int(match["offset"]), path))
-        return sorted(found)
+        """The parts by topic, partition and first offset, which together hold each row once."""
+        return parts_of(self.folder)
 
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
         return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
 
     def _rows(self, table: Any) -> list[FeatureRow]:
-        # A part that is older than a feature lacks its column: the row has the default.
+        # A part that is older than a feature lacks its column, or has nulls in it: the row has the default.
         names = [name for name in self._row.features() if name in table.column_names]
         columns = [table[0], table[1].cast(pa.int64()), *(table[name] for name in names)]
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        return [self._row(**dict(zip(("entity_id", "event_timestamp", *names), row, strict=True))) for row in rows]
+        known = (zip(("entity_id", "event_timestamp", *names), row, strict=True) for row in rows)
+        return [self._row(**{name: value for name, value in row if value is not None}) for row in known]
 
     def _table(self, rows: Sequence[FeatureRow]) -> Any:
         columns = [

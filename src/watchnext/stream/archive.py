@@ -3,6 +3,7 @@
 A part is `{root}/{topic}/{topic}-{partition}-{first offset}.parquet`. It appears whole or not at all and never over
 another (`watchnext.parts`), so for each first offset exactly one worker decides where a batch ends and which
 of its messages were good. The range stands in the footer; the parts of a partition follow each other without a gap.
+Those below the committed offset are merged.
 
 >>> archive_schema(Topic.SEARCH).names
 ['user_id', 'event_id', 'query', 'searched_at', 'log_partition', 'log_offset', 'log_at_ms']
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 from watchnext.contracts.events import EVENT_OF_TOPIC, Event
 from watchnext.contracts.names import Topic
 from watchnext.errors import ConfigError
-from watchnext.parts import create_part, reading
+from watchnext.parts import create_part, parts_of, reading, while_parts_stay
 
 LOG_PARTITION: Final = "log_partition"
 LOG_OFFSET: Final = "log_offset"
@@ -77,8 +78,12 @@ class EventArchive:
         next_offset = int(table.schema.metadata[_NEXT_OFFSET])
         return Batch(topic, partition, first_offset, next_offset, events_of(table, topic))
 
+    def folder(self, topic: Topic) -> Path:
+        """Where the parts of a topic lie."""
+        return self._root / topic.value
+
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
-        return self._root / topic.value / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+        return self.folder(topic) / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
 
 
 def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: Any = None) -> Any:
@@ -98,13 +103,15 @@ def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: A
     """
     schema = schema or archive_schema(topic)
     folder = Path(path) / topic.value
-    files = sorted(str(file) for file in folder.glob("*.parquet"))
-    if not files:
-        return schema.empty_table()
     rows = None if until is None else pc.field(LOG_AT_MS) <= until
     with reading(folder):
-        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=rows)
+        table = while_parts_stay(lambda: _read_parts(folder, schema, rows))
     return table.sort_by([(LOG_PARTITION, "ascending"), (LOG_OFFSET, "ascending")])
+
+
+def _read_parts(folder: Path, schema: Any, rows: Any) -> Any:
+    files = [str(part.path) for part in parts_of(folder)]
+    return ds.dataset(files, schema=schema, format="parquet").to_table(filter=rows) if files else schema.empty_table()
 
 
 def events_of(table: Any, topic: Topic) -> list[tuple[int, Event]]:

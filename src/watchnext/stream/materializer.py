@@ -9,6 +9,7 @@ any number of times: the offline part is a redo log (`finish`). `docs/adr/0010-s
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import structlog
 
@@ -18,6 +19,7 @@ from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
 from watchnext.errors import StoreError
 from watchnext.ops.metrics import EVENTS, ROWS_WRITTEN
+from watchnext.parts import FAN, merge_parts
 from watchnext.settings import Settings, without_passwords
 from watchnext.store.config import online_options
 from watchnext.store.offline import OfflineLog
@@ -65,6 +67,7 @@ class Materializer:
         self._catalog = catalog
         self._confirm = confirm
         self._rows = RowCache(online)
+        self._batches: dict[tuple[Topic, int], int] = {}  # by partition, since the last merge
         self._last: dict[tuple[Topic, int], FeatureRow] = {}  # by partition: the last row that went online
 
     def begin(self, topic: Topic, partition: int, first_offset: int) -> None:
@@ -131,6 +134,21 @@ class Materializer:
         """Drop the rows in memory: another worker may have advanced them."""
         self._rows.clear()
         self._last.clear()
+
+    def tidy(self, topic: Topic, partition: int, before: int) -> None:
+        """Merge the parts of many batches, once in so many, below the committed offset `before`.
+
+        What fails is left for the next time: events do not wait for it.
+        """
+        batches = self._batches.get((topic, partition), crc32(f"{topic.value}-{partition}".encode()) % FAN) + 1
+        self._batches[topic, partition] = batches % FAN  # each partition begins elsewhere: not all merge at once
+        if batches < FAN:
+            return
+        for folder in (self._archive.folder(topic), self._offline[ROW_OF_TOPIC[topic].VIEW].folder):
+            try:
+                merge_parts(folder, topic.value, partition, before=before)
+            except StoreError as error:
+                _log.warning("parts_not_merged", folder=str(folder), error=str(error))
 
     def _require_last(self, topic: Topic, partition: int) -> None:
         """On a store that came back empty the next rows would be made of nothing, and the log would hold them."""

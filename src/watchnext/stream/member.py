@@ -146,6 +146,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 self._materializer.write(batches)
             self._commit({TopicPartition(batch.topic, batch.partition): batch.next_offset for batch in batches})
             self._events += sum(len(batch.events) for batch in batches)
+            for batch in batches:
+                self._materializer.tidy(batch.topic, batch.partition, batch.next_offset)
 
     def _take_over(self, assigned: Collection[TopicPartition]) -> None:
         """Go to the committed offsets, and finish the batches that were begun there."""

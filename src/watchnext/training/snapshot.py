@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 
 from watchnext.contracts.names import Topic
 from watchnext.errors import ConfigError, DataError
-from watchnext.parts import reading
+from watchnext.parts import Part, parts_of, reading, while_parts_stay
 from watchnext.settings import Settings, load_settings
 from watchnext.stream.archive import LOG_AT_MS, LOG_PARTITION
 
@@ -88,15 +89,12 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
             raise DataError(f"{kind} is {root}; training reads a folder: mount it and set features.{kind}")
         if (folder / kind).resolve() == Path(root).resolve():
             raise DataError(f"{folder} holds the {kind} itself; wanted a folder of its own for the snapshot")
-        for source in sorted(Path(root).glob("*/*.parquet")):
-            name = f"{kind}/{source.parent.name}/{source.name}"
-            _link(source, folder / name)
-            with reading(source):
-                parts[name] = pq.read_metadata(folder / name).num_rows
-            digest.update(name.encode() + b"\0" + _digest(folder / name))
-        for left in (folder / kind).glob("*/*.parquet"):  # later stages read the folders
-            if f"{kind}/{left.parent.name}/{left.name}" not in parts:
-                left.unlink()
+        while_parts_stay(partial(_link_parts, Path(root), folder / kind))
+        for path in sorted((folder / kind).glob("*/*.parquet")):
+            name = f"{kind}/{path.parent.name}/{path.name}"
+            with reading(Path(root, path.parent.name, path.name)):
+                parts[name] = pq.read_metadata(path).num_rows
+            digest.update(name.encode() + b"\0" + _digest(path))
     if not any(count for name, count in parts.items() if name.startswith(f"archive/{Topic.WATCH.value}/")):
         raise DataError(f"the archive {settings.archive_path} has no watch events; run `watchnext replay` first")
     watches = ds.dataset(str(folder / "archive" / Topic.WATCH.value), format="parquet")
@@ -139,6 +137,18 @@ def settings_of_run(settings: Settings) -> str:
         include={"profile": True, "training": True, "generations": {"refresh_minutes"}, "serving": {"candidates"}},
     )
     return json.dumps(heeded, sort_keys=True)
+
+
+def _link_parts(root: Path, target: Path) -> None:
+    """Make `target` hold the parts in the folders of `root`, and nothing else: later stages read the folders."""
+    wanted = set()
+    for folder in root.iterdir() if root.exists() else ():
+        others = [path for path in folder.glob("*.parquet") if Part.of(path) is None]
+        for source in (*others, *(part.path for part in parts_of(folder))):
+            wanted.add(target / folder.name / source.name)
+            _link(source, target / folder.name / source.name)
+    for left in set(target.glob("*/*.parquet")) - wanted:
+        left.unlink()
 
 
 def _link(source: Path, target: Path) -> None:
