@@ -101,9 +101,8 @@ def encode_moments(
     """
     starts = range(0, len(moments), PART)
     parts = (_part(first, moments, impressions, asked) for first in starts)
-    processes = min(
-        encoder.settings.training.threads or joblib.cpu_count(), len(starts)
-    )  # of the container, not of the node
+    cores = min(joblib.cpu_count(), PROCESSES)  # of the container, not of the node
+    processes = min(encoder.settings.training.threads or cores, len(starts))
     if processes == 1:
         yield from map(encoder.encode, parts)
         return
