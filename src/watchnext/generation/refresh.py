@@ -149,6 +149,7 @@ def _content_differs(before: VideoTable, after: VideoTable) -> NDArray[np.bool_]
         | (before.topics != after.topics[known]).any(axis=1)
         | (before.language != after.language[known])
         | (before.seconds != after.seconds[known])
+        | (before.uploaded_at != after.uploaded_at[known])
     )
     return differs
 
