@@ -78,6 +78,7 @@ def train_on_nodes(settings: Settings, model: Model, examples: Path, folder: Pat
     jobs.wait(name)
     shutil.copytree(work / "model", folder, dirs_exist_ok=True)
     jobs.delete(name)
+    (work / "examples").rename(work / "examples.part")  # half removed, a step tried again would take them for whole
     shutil.rmtree(work)
     return summary_of(folder)
 

@@ -1,8 +1,15 @@
-"""What is told of nodes that failed; jobs from their making to their result are in `tests/local/test_train_job.py`."""
+"""What is told of nodes that failed, and a step that is killed at its end.
 
+All else of jobs, from their making to their result, is in `tests/local/test_train_job.py`.
+"""
+
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from kubernetes.client import (
     ApiException,
     V1ContainerState,
@@ -13,7 +20,10 @@ from kubernetes.client import (
     V1PodStatus,
 )
 
-from watchnext.training.train_job import TrainJobs
+from watchnext.settings import Settings
+from watchnext.training import train_job
+from watchnext.training.main import Model
+from watchnext.training.train_job import Nodes, TrainJobs, train_on_nodes
 
 
 def pod(name: str, minute: int | None) -> V1Pod:
@@ -44,3 +54,43 @@ def test_the_node_that_failed_first_is_heard_beside_one_that_was_evicted():
 
 def test_of_an_evicted_node_alone_it_is_told_that_its_log_cannot_be_read():
     assert last_words(pod("evicted", None)) == "; the log of evicted cannot be read: Not Found"
+
+
+def test_a_step_killed_while_it_tidied_up_trains_on_whole_examples_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+
+    class Jobs:
+        def __init__(self, backend: Any) -> None: ...
+
+        def state(self, name: str) -> None: ...
+
+        def create(self, name: str, nodes: Nodes, arguments: list[str], variables: dict[str, str]) -> None:
+            seen.append(sorted(path.name for path in Path(arguments[1]).iterdir()))
+            Path(arguments[2]).mkdir(exist_ok=True)
+            (Path(arguments[2]) / "summary.json").write_text("{}")
+
+        def wait(self, name: str) -> None: ...
+
+        def delete(self, name: str) -> None: ...
+
+    def killed(folder: Path) -> None:
+        for examples in folder.glob("**/towers.parquet"):
+            examples.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_job, "TrainJobs", Jobs)
+    monkeypatch.setattr(train_job, "KubernetesBackend", lambda config: None)
+    examples = tmp_path / "examples"
+    examples.mkdir()
+    (examples / "meta.json").write_text("{}")
+    (examples / "towers.parquet").write_text("lines")
+    asked = (Settings(home=tmp_path), Model.TOWERS, examples, tmp_path / "out", Nodes(count=2, runtime="r", image="i"))
+    with monkeypatch.context() as during:
+        during.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_on_nodes(*asked)
+    assert train_on_nodes(*asked) == {}
+    assert seen == [["meta.json", "towers.parquet"]] * 2
+    assert not list((tmp_path / "train-jobs").iterdir())
