@@ -29,6 +29,7 @@ def lists(settings: Settings, split: Split, folder: Path) -> NDArray[np.int32]:
         dataclasses.replace(data, watches=counted(data, split, rows)),
         user_vectors(tower, data.queries.users, data.videos),
         video_vectors(tower, data.videos),
+        dim=tower.config.embedding_dim,
         candidates=settings.serving.candidates,
         depth=DEPTH,
     )

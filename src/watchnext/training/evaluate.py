@@ -71,7 +71,7 @@ def _retrieval(data: ExampleSet, tower: TwoTower, candidates: int) -> dict[str, 
     histories, depth = [np.trim_zeros(history, "b") for history in users.history], max(DEPTHS)
     found: dict[str, NDArray[Any]] = {
         TOWERS: nearest(asked, vectors, seen, depth),
-        MERGED: merged(data, asked, vectors, candidates=candidates, depth=depth),
+        MERGED: merged(data, asked, vectors, dim=tower.config.embedding_dim, candidates=candidates, depth=depth),
         POPULAR: ranked_rows(lambda part: popular.scores(histories[part]), seen, depth),
         ITEM_COSINE: ranked_rows(lambda part: cosine.scores(histories[part]), seen, depth),
     }
@@ -83,6 +83,7 @@ def merged(
     asked: NDArray[np.float32],
     vectors: NDArray[np.float32],
     *,
+    dim: int,
     candidates: int,
     depth: int,
 ) -> NDArray[np.int32]:
@@ -90,14 +91,15 @@ def merged(
 
     Args:
         data: the examples.
-        asked: the towers' vectors of the queries' users, `[queries, dim]`.
-        vectors: the towers' vectors of the videos, `[videos, dim]`.
+        asked: the towers' vectors of the queries' users, `[queries, width]`.
+        vectors: the towers' vectors of the videos, `[videos, width]`.
+        dim: of a vector the first so many tell which videos are alike; the others tell when they were uploaded.
         candidates: wanted of retrieval (`serving.candidates`).
         depth: of the lists.
     """
     videos = dataclasses.replace(data.videos, watches=data.watches)
     popular = popular_rows(videos, {})
-    tables = SourceTables.of(videos, vectors=vectors, popular=popular, item_item=data.item_item)
+    tables = SourceTables.of(videos, vectors=vectors, popular=popular, item_item=data.item_item, dim=dim)
     now_ms, users = data.meta.split_ms, data.queries.users
     return merged_lists(tables, users, asked, data.queries.seen, now_ms=now_ms, candidates=candidates, depth=depth)
 
