@@ -97,5 +97,6 @@ def _predicted(tower: TwoTower, data: ExampleSet, amend: Amend, days: Sequence[T
         with torch.inference_mode():
             logits = (tower.user(batch) @ vectors.T).scatter(1, known, -math.inf)
             logits[:, 0] = -math.inf
-            shares[place] = logits.softmax(dim=1).mean(dim=0).numpy()
+            nothing = logits.isneginf().all(dim=1, keepdim=True)  # is left to who knows all videos
+            shares[place] = logits.softmax(dim=1).masked_fill(nothing, 0).mean(dim=0).numpy()
     return shares

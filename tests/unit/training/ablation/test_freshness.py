@@ -22,10 +22,12 @@ FILM, SONG, NEWS = 1, 2, 3
 SONG_AGES = tuple(day + 0.25 for day in range(20))
 
 
-def examples(folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG_AGES) -> ExampleSet:
+def examples(
+    folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG_AGES, known: Sequence[str] = ("song",)
+) -> ExampleSet:
     """Watches of the song, one a day, and two of the film, `uploaded_days` old, on the days after its upload.
 
-    All are of users who know the song.
+    All are of users who know the song, or what is `known`.
     """
     videos = video_table()
     uploaded = np.full(len(videos), NOW - 100 * DAY)
@@ -38,7 +40,7 @@ def examples(folder: Path, *, uploaded_days: float, song: Sequence[float] = SONG
     folder.mkdir()
     rows = [SONG] * len(song) + [FILM, FILM]
     ages = np.array([*song, 11.75, 10.75], np.float32)
-    users = UserColumns.of([encoded(["song"])] * len(rows))
+    users = UserColumns.of([encoded(known)] * len(rows))
     written(data.towers.path, replace(tower_examples(rows), users=users, age_days=ages))
     return data
 
@@ -108,3 +110,11 @@ def test_new_videos_that_nobody_watched_while_new_have_no_curve(tmp_path):
     """Its error, in means of what was observed, was infinite, and the card's difference no number."""
     longer = [day + 0.25 for day in range(40)]
     assert popularity_by_age(towers(), examples(tmp_path / "e", uploaded_days=30.0, song=longer)) is None
+
+
+def test_who_knows_all_videos_watches_none_that_they_do_not_know(tmp_path):
+    """In a small catalogue: their probabilities, of nothing that was left, made the curve and its error NaN."""
+    data = examples(tmp_path / "e", uploaded_days=12.0, known=("film", "song", "news"))
+    curve = popularity_by_age(towers(), data)
+    assert curve.predicted == [0.0] * (BEFORE + AFTER)
+    assert curve.error > 0
