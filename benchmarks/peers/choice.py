@@ -6,6 +6,7 @@ tried on validation data; the combination and the number of the answer that were
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -58,8 +59,8 @@ def tried(
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """The first of the best."""
-    return max(trials, key=lambda trial: trial.value)
+    """The first of the best; a training that diverged, whose value is NaN, is the worst."""
+    return max(trials, key=lambda trial: -math.inf if math.isnan(trial.value) else trial.value)
 
 
 def answer_like(chosen: Trial, answers: Callable[[Parameters], Iterator[Answer]]) -> tuple[Answer, float]:

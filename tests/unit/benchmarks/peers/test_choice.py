@@ -41,6 +41,12 @@ def test_of_equals_the_first_is_chosen() -> None:
     assert best_of(trials).answer == 1
 
 
+def test_a_training_that_diverged_is_never_chosen() -> None:
+    trials = [Trial({}, number, value, 1.0) for number, value in enumerate([float("nan"), 0.1, float("nan")])]
+
+    assert best_of(trials).answer == 1
+
+
 def test_a_record_holds_until_the_data_or_the_parameters_change(tmp_path: Path) -> None:
     trials = try_all("b")
     record = Record.of(tmp_path, "peer", ["numpy"], "recall@50", ["data", trials[0].parameters])
