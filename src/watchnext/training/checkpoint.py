@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ class Checkpoints:
         self._first = share.first
         self._folder = settings.home / "checkpoints"
         self.path = self._folder / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
+        self._unfinished = self.path.with_suffix(f".{uuid.uuid4().hex}.part")  # the same training may run twice
         self._every_s = training.checkpoint_minutes * 60
         self._clock = clock or SystemClock()
         self._monotonic = monotonic
@@ -102,11 +104,10 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         tensors = {_MODEL + name: value for name, value in self._model.state_dict().items()}
         tensors |= {_OPTIMISER + name: value for name, value in self._optimiser.tensors().items()}
-        unfinished = self.path.with_suffix(".part")
-        save_file(tensors, unfinished, metadata={_COURSE: json.dumps(course.to_json())})
-        with unfinished.open("rb") as file:
+        save_file(tensors, self._unfinished, metadata={_COURSE: json.dumps(course.to_json())})
+        with self._unfinished.open("rb") as file:
             os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        self._unfinished.replace(self.path)
 
     def _tell_of_others(self) -> None:
         """Log that other trainings' checkpoints are of no use here; remove those that nobody came back for."""

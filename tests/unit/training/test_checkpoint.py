@@ -96,6 +96,24 @@ def test_a_done_training_leaves_none(tmp_path):
     assert lines == []
 
 
+def test_the_same_training_started_twice_writes_whole_checkpoints(tmp_path, monkeypatch):
+    """Each ended when the other put the file in its place that both were writing."""
+    one, other = Run(tmp_path), Run(tmp_path)
+    save = checkpoint.save_file
+
+    def and_the_other_meanwhile(*given, **named):
+        save(*given, **named)
+        monkeypatch.setattr(checkpoint, "save_file", save)
+        other.seconds = 120
+        other.step(Course())
+
+    monkeypatch.setattr(checkpoint, "save_file", and_the_other_meanwhile)
+    one.seconds = 120
+    one.step(Course())
+    assert Run(tmp_path).checkpoints.restore().step == 1
+    assert list((tmp_path / "checkpoints").iterdir()) == [one.checkpoints.path]
+
+
 def test_a_torn_checkpoint_is_named(tmp_path):
     path = left_by_a_killed_run(tmp_path).checkpoints.path
     path.write_bytes(path.read_bytes()[:100])
