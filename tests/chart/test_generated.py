@@ -206,6 +206,18 @@ def test_large_whole_numbers_reach_the_settings_whole() -> None:
     assert "session_timeout_ms: 2000000\n" in run.stdout, run.stderr
 
 
+def test_large_whole_numbers_reach_commands_and_the_scaler_whole() -> None:
+    run = helm(
+        "template", "watchnext", str(CHART), "--api-versions=keda.sh/v1alpha1",
+        "--set-json", 'training.first={"enabled":true,"users":3000000,"days":2000000}',
+        "--set-json", 'materializer.autoscaling={"enabled":true,"lagThreshold":1000000}',
+    )  # fmt: skip
+
+    assert '- "3000000"\n' in run.stdout, run.stderr
+    assert '- "2000000"\n' in run.stdout
+    assert 'lagThreshold: "1000000"\n' in run.stdout
+
+
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(binaries.helm()), *arguments, "--kube-version", KUBERNETES]
     return subprocess.run(command, capture_output=True, text=True, check=False)
