@@ -33,3 +33,16 @@ def test_the_chart_reckons_with_the_products_default_partitions_and_group() -> N
 
     assert scaler["spec"]["triggers"][0]["metadata"]["consumerGroup"] == default.group
     assert (most.returncode, more.returncode) == (0, 1)
+
+
+def test_the_chart_reckons_with_the_products_default_deadline_and_budgets() -> None:
+    default = Settings().serving
+    left = default.deadline_ms - default.features_budget_ms - default.index_budget_ms
+    together = default.features_budget_ms + default.index_budget_ms + default.ranker_budget_ms
+    runs = [
+        template(**{f"config.serving.{key}": value})
+        for key, edge in (("ranker_budget_ms", left - 1), ("deadline_ms", together))
+        for value in (edge, edge + 1)
+    ]
+
+    assert [run.returncode for run in runs] == [0, 1, 1, 0]

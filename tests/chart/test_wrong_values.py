@@ -84,6 +84,12 @@ Values = dict[str, Any]
             "9 materializers for 4 partitions",
             {"config.kafka.partitions": 9},
         ),
+        ({"config.serving.deadline_ms": 750}, "inner budgets are 750 together", {"config.serving.deadline_ms": 751}),
+        (
+            {"config.serving.ranker_budget_ms": 1_000_000},
+            "config.serving.deadline_ms is 1000, and its inner budgets are 1000350 together",
+            {"config.serving.deadline_ms": 1_000_351},
+        ),
         *(
             (
                 {f"{part}.minReplicas": 5},

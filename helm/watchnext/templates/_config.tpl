@@ -36,7 +36,9 @@ they come as environment (`watchnext.secretEnv`).
 {{/* Setting of the merged tree with the product's default. Call with (list $ "kafka" "partitions" 4). */}}
 {{- define "watchnext.setting" -}}
 {{- $section := default (dict) (get (include "watchnext.config" (index . 0) | fromYaml) (index . 1)) -}}
-{{- if hasKey $section (index . 2) -}}{{- get $section (index . 2) -}}{{- else -}}{{- index . 3 -}}{{- end -}}
+{{- $value := index . 3 -}}
+{{- if hasKey $section (index . 2) -}}{{- $value = get $section (index . 2) -}}{{- end -}}
+{{- if kindIs "float64" $value -}}{{- int64 $value -}}{{- else -}}{{- $value -}}{{- end -}}{{- /* not 1e+06 */ -}}
 {{- end -}}
 
 {{/* What every process is told by environment: where its settings are, and the user's own. */}}
