@@ -156,6 +156,7 @@ def test_a_setting_that_is_refused_is_sent_to_a_value_that_is_there() -> None:
         ("state.size=20gb", "at '/state/size': '20gb' does not match pattern"),
         ("state.accessModes={ReadWriteOncePod}", "at '/state/accessModes/0': value must be one of 'ReadWriteOnce', "),
         ("externalKafka.bootstrap=kafka", "at '/externalKafka/bootstrap': 'kafka' does not match pattern"),
+        ("generations.url=generations", "at '/generations/url': 'generations' does not match pattern"),
         ("config.kafak.partitions=8", "at '/config': additional properties 'kafak' not allowed"),
         ("config.kafka.partitons=8", "at '/config/kafka': additional properties 'partitons' not allowed"),
         ("config.kafka.partitions=many", "at '/config/kafka/partitions': got string, want integer"),
