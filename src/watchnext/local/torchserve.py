@@ -6,6 +6,7 @@ It starts without a model; the follower (`model_handlers.follower`) registers ge
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -70,6 +71,7 @@ def torchserve_server(settings: Settings) -> Server:
 
     def prepare() -> None:
         require_java()
+        shutil.rmtree(scratch / "models", ignore_errors=True)  # unpacked archives: a server that ends leaves its own
         for needed in (folder, scratch, Path(settings.model_store_path)):
             needed.mkdir(parents=True, exist_ok=True)
         config.write_text(properties(settings))

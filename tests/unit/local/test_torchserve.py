@@ -1,4 +1,10 @@
-from watchnext.local.torchserve import properties
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from watchnext.local import torchserve
+from watchnext.local.torchserve import properties, torchserve_server
 from watchnext.settings import load_settings
 
 
@@ -25,3 +31,19 @@ def test_ports_and_workers_are_settings():
     assert values["grpc_inference_port"] == "6"
     assert values["default_workers_per_model"] == "3"
     assert values["model_store"] == "/h/torchserve/model-store"
+
+
+def test_archives_that_a_server_before_has_unpacked_go_before_the_next_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(torchserve, "java", lambda: "java")
+    monkeypatch.setattr(torchserve, "require_java", lambda: None)
+    server = torchserve_server(load_settings(home=tmp_path / "home"))
+    server.prepare()
+    unpacked = Path(server.environment["TMPDIR"]) / "models" / "9db48a41"  # where TorchServe unpacks an archive
+    unpacked.mkdir(parents=True)
+
+    server.prepare()
+
+    assert not unpacked.exists()
