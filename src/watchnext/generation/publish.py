@@ -80,6 +80,7 @@ def publish(
             store.replicas.forget_dead()
             store.manifest(generation, overlay)  # both in the lock: before it another may have removed the files
             verify_index(bundle, index)  # or dropped the collection
+            check_held(store.files, lock)  # or, Milvus being slow, what another made live would be moved back
             store.write_pointer(msgspec.structs.replace(before, staged=target, attempt=lock.token))
             _wait_for_replicas(store, target, lock.token, timeout_s, settings.generations.poll_s, say)
             check_held(store.files, lock)

@@ -11,7 +11,9 @@ import pytest
 from tests.local.generations.changes import beside_a_hung_replica, eventually, refusing, serving
 from tests.local.milvus_server import MilvusServer
 from tests.unit.generation.world import HOUR_MS, VIDEOS
+from watchnext.clock import FixedClock
 from watchnext.errors import GenerationError, NoGenerationError, VectorIndexError
+from watchnext.generation import publish as publish_module
 from watchnext.generation.bundle import Bundle
 from watchnext.generation.collection import load_index, verify_index
 from watchnext.generation.follow import Follower
@@ -155,6 +157,25 @@ def test_two_publishers_do_not_meet(store: GenerationStore, settings: Settings, 
         pytest.raises(GenerationError, match="is publishing to"),
     ):
         publish(store, first, 0, settings)
+
+
+def test_a_publisher_whose_lock_ran_out_before_it_staged_moves_nothing_back(
+    store: GenerationStore, settings: Settings, first: str, second: str, third: str, monkeypatch: pytest.MonkeyPatch
+):
+    """While Milvus loaded the collection another publisher moved the pointer; the old one was written over it."""
+    publish(store, first, 0, settings)
+
+    def slow(bundle: Bundle, index: VideoIndex) -> float:
+        monkeypatch.undo()
+        store.clock = FixedClock(store.clock.now_ms() + HOUR_MS)
+        publish(store, third, 0, settings)
+        return verify_index(bundle, index)
+
+    monkeypatch.setattr(publish_module, "verify_index", slow)
+    with pytest.raises(GenerationError, match="was taken over by nobody"):
+        publish(store, second, 0, settings)
+    pointer = store.pointer()
+    assert (pointer.live, pointer.previous, pointer.staged) == (Target(third), Target(first), None)
 
 
 def test_rolling_back_swaps_and_the_first_has_nothing_to_go_back_to(
