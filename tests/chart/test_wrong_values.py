@@ -84,6 +84,11 @@ Values = dict[str, Any]
             "9 materializers for 4 partitions",
             {"config.kafka.partitions": 9},
         ),
+        (
+            {"gateway.service.restPort": 9000},
+            "gateway.service.restPort and gateway.service.grpcPort are both 9000",
+            {"gateway.service.grpcPort": 9001},
+        ),
         ({"config.serving.deadline_ms": 750}, "inner budgets are 750 together", {"config.serving.deadline_ms": 751}),
         (
             {"config.serving.ranker_budget_ms": 1_000_000},
