@@ -36,9 +36,10 @@ class RankerVersions:
         """
         if not self._swept:
             self._sweep()
-        archive = build_archive(self._generations.load(generation, overlay), self._model_store)
+        bundle = self._generations.load(generation, overlay)
         version = ranker_version(generation, overlay)
         with self._lock:
+            archive = build_archive(bundle, self._model_store)  # `restore` might remove one that it found
             self._unwanted[version] = archive  # unless a worker serves it
             self._management.register(version, archive.name)
             self._archives[version] = self._unwanted.pop(version)

@@ -1,4 +1,5 @@
 import socket
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +92,28 @@ def test_a_version_that_is_wanted_again_stays(followed: RankerVersions, manageme
     unload_late(followed, management)
     followed.load("gen", 0)
     followed.restore([])
+    assert management.registered == {"gen.0": "ranker-gen.0.mar"}
+    assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
+
+
+def test_the_archive_of_a_version_that_is_wanted_again_is_not_removed_under_its_registration(
+    followed: RankerVersions, management: Management, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    followed.load("gen", 0)
+    unload_late(followed, management)
+    build = versions.build_archive
+    looks: list[threading.Thread] = []
+
+    def looked_at_meanwhile(bundle: str, store: Path) -> Path:
+        archive = build(bundle, store)
+        looks.append(threading.Thread(target=followed.restore, args=([],)))
+        looks[0].start()
+        looks[0].join(0.2)
+        return archive
+
+    monkeypatch.setattr(versions, "build_archive", looked_at_meanwhile)
+    followed.load("gen", 0)
+    looks[0].join()
     assert management.registered == {"gen.0": "ranker-gen.0.mar"}
     assert [path.name for path in tmp_path.iterdir()] == ["ranker-gen.0.mar"]
 
