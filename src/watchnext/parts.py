@@ -129,12 +129,8 @@ def _merge(parts: Sequence[Part], end: int) -> None:
     first = parts[0]
     name = f"{first.topic}-{first.partition}-{first.first_offset:020d}-{end:020d}-{first.level + 1}.parquet"
     target = first.path.with_name(name)
-    aside = write_aside(target, table)
-    try:
-        with suppress(FileExistsError):  # another's, of the same parts
-            os.link(aside, target)
-    finally:
-        aside.unlink()
+    with suppress(FileExistsError):  # another's, of the same parts
+        _create(target, table)
     _sync(target.parent)
     for part in parts:
         part.path.unlink(missing_ok=True)
@@ -149,11 +145,12 @@ def create_part(path: Path, table: Any, *, wanted: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = write_aside(path, table)
         try:
-            _link(aside, path, wanted)
-        finally:
-            aside.unlink()
+            _create(path, table)
+        except FileExistsError as error:
+            raise StoreError(
+                f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
+            ) from error
         _sync(path.parent)
     except OSError as error:
         raise StoreError(
@@ -192,13 +189,13 @@ def write_aside(path: Path, table: Any) -> Path:
     return aside
 
 
-def _link(aside: Path, path: Path, wanted: str) -> None:
+def _create(path: Path, table: Any) -> None:
+    """Write an Arrow table to a name that is not taken; raises FileExistsError where it is."""
+    aside = write_aside(path, table)
     try:
         os.link(aside, path)
-    except FileExistsError as error:
-        raise StoreError(
-            f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
-        ) from error
+    finally:
+        aside.unlink()
 
 
 def _sync(folder: Path) -> None:

@@ -1,8 +1,7 @@
 """The follower against a store in memory: real threads, real pointer, a load that returns a word."""
 
 import threading
-import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from tests.unit.waiting import eventually
 from watchnext.clock import FixedClock
 from watchnext.errors import GenerationError, NoGenerationError
 from watchnext.generation import follow
@@ -54,13 +54,6 @@ def loader() -> Loader:
 
 def follower(store: GenerationStore, loader: Loader) -> Follower[str]:
     return Follower(store, "r1", loader.load, unload=loader.unloads.append, poll_s=0.01)
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true within 10 s"
-        time.sleep(0.01)
 
 
 def look_again(store: GenerationStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import structlog
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 
+from tests.unit.waiting import eventually
 from watchnext.contracts.api import MAX_REQUEST_ID, RecommendAnswer, RecommendedVideo, RecommendRequest
 from watchnext.contracts.events import Event, ImpressionEvent, ServedEvent, ServedItem, decode, encode
 from watchnext.contracts.names import MAX_K, Topic
@@ -52,13 +53,6 @@ EVENT = ServedEvent(
     ],
     seed_video_id="s",
 )
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Kept:
