@@ -63,6 +63,17 @@ def parts_of(folder: Path) -> list[Part]:
     return kept
 
 
+def merged_up_to(folder: Path, topic: str, partition: int, offset: int) -> int | None:
+    """The first offset behind the merge that holds `offset`, up to which all is done; None where no merge does.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    with reading(folder):
+        parts = [part for part in parts_of(folder) if (part.topic, part.partition) == (topic, partition)]
+    return next((part.end for part in parts if part.first_offset <= offset < part.end), None)
+
+
 def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> None:
     """Merge what there is much of below an offset, up to which all is done, and remove what merges cover.
 

@@ -19,7 +19,7 @@ from watchnext.contracts.names import Topic, View
 from watchnext.contracts.rows import ROW_OF_TOPIC, FeatureRow, UserRow
 from watchnext.errors import StoreError
 from watchnext.ops.metrics import EVENTS, ROWS_WRITTEN
-from watchnext.parts import FAN, merge_parts
+from watchnext.parts import FAN, merge_parts, merged_up_to
 from watchnext.settings import Settings, without_passwords
 from watchnext.store.config import online_options
 from watchnext.store.offline import OfflineLog
@@ -102,6 +102,9 @@ class Materializer:
     def finish(self, topic: Topic, partition: int, first_offset: int) -> int | None:
         """Finish the batch that begins at the committed offset, if a worker began it.
 
+        An offset inside a merge was committed before and set back since: by hand, or because Kafka forgets those of a
+        group that is away for long. A part that began there would count as merged, and whatever is new in it be lost.
+
         Returns:
             The offset to commit; None where no batch was begun.
 
@@ -110,9 +113,14 @@ class Materializer:
             ServerError: as `write`.
         """
         batch = self._archive.read(topic, partition, first_offset)
-        if batch is None:
-            return None
         log = self._offline[ROW_OF_TOPIC[topic].VIEW]
+        if batch is None:
+            for folder in (self._archive.folder(topic), log.folder):
+                end = merged_up_to(folder, topic.value, partition, first_offset)
+                if end is not None:
+                    _log.warning("offset_set_back", topic=topic.value, partition=partition, at=first_offset, next=end)
+                    return end
+            return None
         rows = log.read_part(topic, partition, first_offset, batch.next_offset - 1)
         redo = rows is not None
         if rows is None:
