@@ -15,7 +15,7 @@ import itertools
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +109,27 @@ def while_parts_stay(read: Callable[[], Read]) -> Read:
 
 
 def _sorted_out(folder: Path) -> tuple[list[Part], list[Part]]:
-    """The parts of a folder that hold each message once, and the others."""
-    found = [part for part in map(Part.of, folder.glob("*.parquet")) if part is not None]
+    """The parts of a folder that hold each message once, and the others.
+
+    A listing that a merge runs through may have neither its parts nor the merge. So a part that was there before and
+    that nothing covers has to be there still; else the folder is listed anew.
+    """
+    before = _names(folder)
+    while True:
+        names = _names(folder)
+        found = (Part.of(folder / name) for name in before | names)
+        kept, covered = _by_cover(part for part in found if part is not None)
+        if names.issuperset(part.path.name for part in kept):
+            return kept, covered
+        before = names
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.parquet")}
+
+
+def _by_cover(found: Iterable[Part]) -> tuple[list[Part], list[Part]]:
+    """Those that no other covers, by topic, partition and offset, and the others."""
     kept: dict[tuple[str, int], list[Part]] = {}
     covered = []
     for part in sorted(found, key=lambda one: (one.topic, one.partition, one.first_offset, -one.end)):

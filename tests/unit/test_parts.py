@@ -1,4 +1,5 @@
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -197,6 +198,27 @@ def test_a_worker_that_comes_back_from_the_dead_takes_nothing_with_it(
     merge_parts(batches, "t", 0, before=110)
     assert numbers(batches) == list(range(110))
     assert names(batches) == ["t-0-000-090-2.parquet", "t-0-090.parquet", "t-0-100.parquet", "t-1-000.parquet"]
+
+
+@pytest.mark.parametrize("torn", [0, 1])
+def test_a_listing_that_a_merge_runs_through_is_made_anew(
+    batches: Path, monkeypatch: pytest.MonkeyPatch, torn: int
+) -> None:
+    """It showed the parts that it had passed before the merge, and neither the others nor the merge."""
+    real, listings = Path.glob, itertools.count()
+
+    def listed(folder: Path, pattern: str) -> list[Path]:
+        before = list(real(folder, pattern))
+        if next(listings) == torn:
+            with monkeypatch.context() as another:
+                another.setattr(Path, "glob", real)
+                merge_parts(batches, "t", 0, before=60)
+            return [path for path in before if path.exists()]
+        return list(real(folder, pattern))
+
+    monkeypatch.setattr(Path, "glob", listed)
+
+    assert numbers(batches) == list(range(110))
 
 
 def test_a_reader_whose_parts_are_merged_meanwhile_begins_anew(batches: Path) -> None:
