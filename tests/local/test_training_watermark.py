@@ -1,5 +1,6 @@
 """A label waits until every partition has passed the end of its window, out of an archive on disk."""
 
+import errno
 import os
 import shutil
 
@@ -133,6 +134,36 @@ def test_a_snapshot_of_parts_that_are_merged_meanwhile_holds_each_event_once(set
         assert sum(count for name, count in one.parts.items() if Topic.WATCH.value in name) == 21 + 4
         found = sorted(read_archive(str(one.folder / "archive"), Topic.WATCH)["event_id"].to_pylist())
         assert len(found) == len(set(found)) == 25
+
+
+def test_a_snapshot_on_another_file_system_keeps_its_copies_while_parts_are_merged(settings, tmp_path, monkeypatch):
+    """Each merge made it begin anew, from the first part on, and after six it gave up."""
+    monkeypatch.setattr(parts, "FAN", 2)
+    archive, folder = EventArchive(settings.archive_path), tmp_path / "archive" / Topic.WATCH.value
+    for hour in range(13, 61):
+        archive.write(Batch(Topic.WATCH, 0, hour, hour + 1, [(hour, watch("ann", T0 + hour * HOUR_MS))]))
+    merges, copies = iter(range(15, 61, 2)), []
+    real_link, real_copy = os.link, shutil.copyfile
+
+    def link(source, target):
+        if target.is_relative_to(tmp_path / "snapshot"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real_link(source, target)
+
+    def copy(source, target):
+        real_copy(source, target)
+        copies.append(target)
+        if (before := next(merges, None)) is not None:
+            merge_parts(folder, Topic.WATCH.value, 0, before=before)
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    snapshot = freeze(settings, tmp_path / "snapshot")
+
+    assert next(merges, None) is None
+    assert len(copies) == len(set(copies))
+    found = read_archive(str(snapshot.folder / "archive"), Topic.WATCH)["event_id"].to_pylist()
+    assert len(found) == len(set(found)) == 61 + 4
 
 
 def test_a_damaged_part_is_named(settings, tmp_path):

@@ -89,7 +89,7 @@ def freeze(settings: Settings, folder: Path) -> Snapshot:
             raise DataError(f"{kind} is {root}; training reads a folder: mount it and set features.{kind}")
         if (folder / kind).resolve() == Path(root).resolve():
             raise DataError(f"{folder} holds the {kind} itself; wanted a folder of its own for the snapshot")
-        while_parts_stay(partial(_link_parts, Path(root), folder / kind))
+        while_parts_stay(partial(_link_parts, Path(root), folder / kind, set()))
         for path in sorted((folder / kind).glob("*/*.parquet")):
             name = f"{kind}/{path.parent.name}/{path.name}"
             with reading(Path(root, path.parent.name, path.name)):
@@ -139,14 +139,28 @@ def settings_of_run(settings: Settings) -> str:
     return json.dumps(heeded, sort_keys=True)
 
 
-def _link_parts(root: Path, target: Path) -> None:
-    """Make `target` hold the parts in the folders of `root`, and nothing else: later stages read the folders."""
-    wanted = set()
+def _link_parts(root: Path, target: Path, made: set[Path]) -> None:
+    """Make `target` hold the parts in the folders of `root`, and nothing else: later stages read the folders.
+
+    Copies take minutes, and workers go on merging: what is `made` already is not made again.
+
+    Raises:
+        FileNotFoundError: a part was merged meanwhile; the others are made.
+    """
+    wanted, gone = set(), None
     for folder in root.iterdir() if root.exists() else ():
         others = [path for path in folder.glob("*.parquet") if Part.of(path) is None]
         for source in (*others, *(part.path for part in parts_of(folder))):
-            wanted.add(target / folder.name / source.name)
-            _link(source, target / folder.name / source.name)
+            linked = target / folder.name / source.name
+            wanted.add(linked)
+            try:
+                if linked not in made:
+                    _link(source, linked)
+                made.add(linked)
+            except FileNotFoundError as error:
+                gone = error
+    if gone is not None:
+        raise gone
     for left in set(target.glob("*/*.parquet")) - wanted:
         left.unlink()
 
