@@ -17,7 +17,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -57,9 +57,14 @@ class Part:
         return cls(match["topic"], partition, first, end, level, path)
 
 
-def parts_of(folder: Path) -> list[Part]:
-    """The parts in a folder by topic, partition and offset, without what a merge that is there covers."""
-    kept, _ = _sorted_out(folder)
+def parts_of(folder: Path, only: tuple[str, int] | None = None) -> list[Part]:
+    """The parts in a folder by topic, partition and offset, without what a merge that is there covers.
+
+    Args:
+        folder: an archive's or an offline log's.
+        only: a topic and its partition; else those of all.
+    """
+    kept, _ = _sorted_out(folder, only)
     return kept
 
 
@@ -70,7 +75,7 @@ def merged_up_to(folder: Path, topic: str, partition: int, offset: int) -> int |
         StoreError: the folder cannot be read.
     """
     with reading(folder):
-        parts = [part for part in parts_of(folder) if (part.topic, part.partition) == (topic, partition)]
+        parts = parts_of(folder, (topic, partition))
     return next((part.end for part in parts if part.first_offset <= offset < part.end), None)
 
 
@@ -86,18 +91,18 @@ def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> Non
     if not folder.exists():
         return
     with reading(folder):
-        for _ in range(_AT_ONCE):
-            kept, covered = _sorted_out(folder)
-            for part in covered:
-                if (part.topic, part.partition) == (topic, partition):
-                    part.path.unlink(missing_ok=True)
-            done = [part for part in kept if (part.topic, part.partition) == (topic, partition)]
-            done = [part for part in done if part.first_offset < before]
-            ends = [*(part.first_offset for part in done[1:]), before]
-            due = _due(list(zip(done, ends, strict=True)) if done else [])
-            if not due:
+        kept, covered = _sorted_out(folder, (topic, partition))
+        for part in covered:
+            part.path.unlink(missing_ok=True)
+        starts = [part.first_offset for part in kept if part.first_offset < before]
+        done = list(zip(kept, [*starts[1:], before], strict=False)) if starts else []
+        for _ in range(_AT_ONCE):  # of one listing: it takes seconds where there is much to do
+            due = _due(done)
+            if due is None:
                 return
-            _merge([part for part, _ in due], end=due[-1][1])
+            parts = [part for part, _ in done[due]]
+            end = done[due][-1][1]
+            done[due] = [(_merge(parts, end), end)]
 
 
 def while_parts_stay(read: Callable[[], Read]) -> Read:
@@ -108,24 +113,25 @@ def while_parts_stay(read: Callable[[], Read]) -> Read:
     return read()
 
 
-def _sorted_out(folder: Path) -> tuple[list[Part], list[Part]]:
+def _sorted_out(folder: Path, only: tuple[str, int] | None) -> tuple[list[Part], list[Part]]:
     """The parts of a folder that hold each message once, and the others.
 
     A listing that a merge runs through may have neither its parts nor the merge. So a part that was there before and
     that nothing covers has to be there still; else the folder is listed anew.
     """
-    before = _names(folder)
+    pattern = f"{only[0]}-{only[1]}-*.parquet" if only else "*.parquet"  # of few: a name that is read takes a while
+    before = _names(folder, pattern)
     while True:
-        names = _names(folder)
-        found = (Part.of(folder / name) for name in before | names)
-        kept, covered = _by_cover(part for part in found if part is not None)
+        names = _names(folder, pattern)
+        found = [part for name in before | names if (part := Part.of(folder / name)) is not None]
+        kept, covered = _by_cover(part for part in found if only in (None, (part.topic, part.partition)))
         if names.issuperset(part.path.name for part in kept):
             return kept, covered
         before = names
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("*.parquet")}
+def _names(folder: Path, pattern: str) -> set[str]:
+    return {path.name for path in folder.glob(pattern)}
 
 
 def _by_cover(found: Iterable[Part]) -> tuple[list[Part], list[Part]]:
@@ -141,29 +147,32 @@ def _by_cover(found: Iterable[Part]) -> tuple[list[Part], list[Part]]:
     return [part for parts in kept.values() for part in parts], covered
 
 
-def _due(done: Sequence[tuple[Part, int]]) -> Sequence[tuple[Part, int]]:
-    """The oldest `FAN` neighbours of one level that are not too big, each with its end; none where there are fewer."""
+def _due(done: Sequence[tuple[Part, int]]) -> slice | None:
+    """Where the oldest `FAN` neighbours of one level are that are not too big; None where there are fewer."""
+    start = 0
     for _, same in itertools.groupby(done, key=lambda one: one[0].level):
-        level = list(same)
-        for start in range(0, len(level) - FAN + 1, FAN):
-            window = level[start : start + FAN]
-            if sum(part.path.stat().st_size for part, _ in window) <= MOST_BYTES:
+        following = start + len(list(same))
+        for first in range(start, following - FAN + 1, FAN):
+            window = slice(first, first + FAN)
+            if sum(part.path.stat().st_size for part, _ in done[window]) <= MOST_BYTES:
                 return window
-    return ()
+        start = following
+    return None
 
 
-def _merge(parts: Sequence[Part], end: int) -> None:
+def _merge(parts: Sequence[Part], end: int) -> Part:
     """Make one part of neighbours, up to before `end`, and remove them."""
     tables = [pq.ParquetFile(part.path).read() for part in parts]
     table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(tables[-1].schema.metadata)
     first = parts[0]
     name = f"{first.topic}-{first.partition}-{first.first_offset:020d}-{end:020d}-{first.level + 1}.parquet"
-    target = first.path.with_name(name)
+    merged = replace(first, end=end, level=first.level + 1, path=first.path.with_name(name))
     with suppress(FileExistsError):  # another's, of the same parts
-        _create(target, table)
-    _sync(target.parent)
+        _create(merged.path, table)
+    _sync(merged.path.parent)
     for part in parts:
         part.path.unlink(missing_ok=True)
+    return merged
 
 
 def create_part(path: Path, table: Any, *, wanted: str) -> None:

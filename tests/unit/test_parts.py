@@ -123,6 +123,23 @@ def test_parts_that_are_done_become_few_and_hold_the_same(batches: Path) -> None
     assert pq.read_schema(parts_of(batches)[0].path).metadata == {b"end": b"90"}, "the footer of the last"
 
 
+def test_a_folder_is_not_listed_for_each_merge(batches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 200,000 parts of a release before, a worker stood still for 20 s to merge four times 64 of them."""
+    real, listings = Path.glob, itertools.count(1)
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: (next(listings), real(folder, pattern))[1])
+
+    merge_parts(batches, "t", 0, before=110)
+
+    assert "t-0-000-090-2.parquet" in names(batches), "four merges"
+    assert next(listings) - 1 == 2, "and the second only shows that nothing ran through the first"
+
+
+def test_parts_of_another_partition_are_left_alone(batches: Path) -> None:
+    assert [part.first_offset for part in parts_of(batches, ("t", 1))] == [0]
+    create_part(batches / f"t-0-1-{0:020d}.parquet", ONE, wanted="begin")  # of the topic t-0
+    assert len(parts_of(batches, ("t", 0))) == 11
+
+
 def test_from_the_committed_offset_on_parts_stay_as_they_are(batches: Path) -> None:
     merge_parts(batches, "t", 0, before=50)
 

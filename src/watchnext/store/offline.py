@@ -103,7 +103,7 @@ class OfflineLog:
         Raises:
             StoreError: a part cannot be read.
         """
-        parts = [part for part in self.parts() if (part.topic, part.partition) == (topic.value, partition)]
+        parts = parts_of(self.folder, (topic.value, partition))
         for path in reversed([part.path for part in parts if part.first_offset < before]):
             with reading(path):
                 part = pq.ParquetFile(path)
