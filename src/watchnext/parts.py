@@ -17,7 +17,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -46,6 +46,13 @@ class Part:
     end: int  # the first offset behind it; 0 of a batch's part, whose name does not tell
     level: int  # 0 of a batch's part
     path: Path
+
+    @classmethod
+    def at(cls, folder: Path, topic: str, partition: int, first_offset: int, *, end: int = 0, level: int = 0) -> "Part":
+        """That of a batch, or of a merge, in a folder."""
+        merged = f"-{end:020d}-{level}" if level else ""
+        path = folder / f"{topic}-{partition}-{first_offset:020d}{merged}.parquet"
+        return cls(topic, partition, first_offset, end, level, path)
 
     @classmethod
     def of(cls, path: Path) -> "Part | None":
@@ -92,17 +99,19 @@ def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> Non
         return
     with reading(folder):
         kept, covered = _sorted_out(folder, (topic, partition))
+    with _writing(folder, wanted="remove what is merged"):
         for part in covered:
             part.path.unlink(missing_ok=True)
-        starts = [part.first_offset for part in kept if part.first_offset < before]
-        done = list(zip(kept, [*starts[1:], before], strict=False)) if starts else []
-        for _ in range(_AT_ONCE):  # of one listing: it takes seconds where there is much to do
+    starts = [part.first_offset for part in kept if part.first_offset < before]
+    done = list(zip(kept, [*starts[1:], before], strict=False)) if starts else []
+    for _ in range(_AT_ONCE):  # of one listing: it takes seconds where there is much to do
+        with reading(folder):
             due = _due(done)
-            if due is None:
-                return
-            parts = [part for part, _ in done[due]]
-            end = done[due][-1][1]
-            done[due] = [(_merge(parts, end), end)]
+        if due is None:
+            return
+        parts = [part for part, _ in done[due]]
+        end = done[due][-1][1]
+        done[due] = [(_merge(parts, end), end)]
 
 
 def while_parts_stay(read: Callable[[], Read]) -> Read:
@@ -162,16 +171,21 @@ def _due(done: Sequence[tuple[Part, int]]) -> slice | None:
 
 def _merge(parts: Sequence[Part], end: int) -> Part:
     """Make one part of neighbours, up to before `end`, and remove them."""
-    tables = [pq.ParquetFile(part.path).read() for part in parts]
-    table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(tables[-1].schema.metadata)
-    first = parts[0]
-    name = f"{first.topic}-{first.partition}-{first.first_offset:020d}-{end:020d}-{first.level + 1}.parquet"
-    merged = replace(first, end=end, level=first.level + 1, path=first.path.with_name(name))
-    with suppress(FileExistsError):  # another's, of the same parts
-        _create(merged.path, table)
-    _sync(merged.path.parent)
+    tables = []
     for part in parts:
-        part.path.unlink(missing_ok=True)
+        with reading(part.path):
+            tables.append(pq.ParquetFile(part.path).read())
+    first, last = parts[0], tables[-1]
+    folder = first.path.parent
+    with reading(folder):
+        table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(last.schema.metadata)
+    merged = Part.at(folder, first.topic, first.partition, first.first_offset, end=end, level=first.level + 1)
+    with _writing(merged.path, wanted=f"merge {len(parts)} parts"):
+        with suppress(FileExistsError):  # another's, of the same parts
+            _create(merged.path, table)
+        _sync(folder)
+        for part in parts:
+            part.path.unlink(missing_ok=True)
     return merged
 
 
@@ -182,7 +196,7 @@ def create_part(path: Path, table: Any, *, wanted: str) -> None:
         StoreError: `path` is there already, or cannot be written (a full disk, a volume that is away); the message says
             what was `wanted`.
     """
-    try:
+    with _writing(path, wanted):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _create(path, table)
@@ -191,11 +205,6 @@ def create_part(path: Path, table: Any, *, wanted: str) -> None:
                 f"{path} is there already; wanted to {wanted}: another worker has taken over this partition"
             ) from error
         _sync(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written ({error}); wanted to {wanted}: has its volume room, and is it mounted for us to "
-            "write?"
-        ) from error
 
 
 @contextmanager
@@ -211,6 +220,18 @@ def reading(path: Path) -> Iterator[None]:
         told = " ".join(str(error).split())
         raise StoreError(
             f"{path} cannot be read ({told}): is its volume mounted? A damaged part is put back from a backup"
+        ) from error
+
+
+@contextmanager
+def _writing(path: Path, wanted: str) -> Iterator[None]:
+    """As `reading`, for what writes or removes; `wanted` is what for."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written ({error}); wanted to {wanted}: has its volume room, and is it mounted for us to "
+            "write?"
         ) from error
 
 

@@ -54,6 +54,27 @@ def test_a_full_disk_is_a_store_error_that_a_worker_waits_out(tmp_path: Path, mo
     create_part(tmp_path / "a.parquet", ONE, wanted="begin at 7")
 
 
+def test_a_full_disk_ends_a_merge_with_a_sentence_that_says_so(batches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told as a part that cannot be read, to be put back from a backup."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        StoreError, match=r"-1\.parquet cannot be written \(.*No space left.*merge 3 parts: has its volume"
+    ):
+        merge_parts(batches, "t", 0, before=110)
+    assert numbers(batches) == list(range(110))
+
+
+def test_a_damaged_part_ends_a_merge_with_a_sentence_that_names_it(batches: Path) -> None:
+    cut(batches / f"t-0-{10:020d}.parquet")
+    with pytest.raises(StoreError, match=r"t-0-0{18}10\.parquet cannot be read \("):
+        merge_parts(batches, "t", 0, before=110)
+    assert len(parts_of(batches, ("t", 0))) == 11
+
+
 def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

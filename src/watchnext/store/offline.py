@@ -117,7 +117,7 @@ class OfflineLog:
         return parts_of(self.folder)
 
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
-        return self.folder / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+        return Part.at(self.folder, topic.value, partition, first_offset).path
 
     def _rows(self, table: Any) -> list[FeatureRow]:
         # A part that is older than a feature lacks its column, or has nulls in it: the row has the default.

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from watchnext.contracts.events import EVENT_OF_TOPIC, Event
 from watchnext.contracts.names import Topic
 from watchnext.errors import ConfigError
-from watchnext.parts import create_part, parts_of, reading, while_parts_stay
+from watchnext.parts import Part, create_part, parts_of, reading, while_parts_stay
 
 LOG_PARTITION: Final = "log_partition"
 LOG_OFFSET: Final = "log_offset"
@@ -83,7 +83,7 @@ class EventArchive:
         return self._root / topic.value
 
     def _path(self, topic: Topic, partition: int, first_offset: int) -> Path:
-        return self.folder(topic) / f"{topic.value}-{partition}-{first_offset:020d}.parquet"
+        return Part.at(self.folder(topic), topic.value, partition, first_offset).path
 
 
 def read_archive(path: str, topic: Topic, until: int | None = None, *, schema: Any = None) -> Any:
