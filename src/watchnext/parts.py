@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 from watchnext.errors import StoreError
 
 FAN: Final = 64  # parts of a level that become one of the next
-MOST_BYTES: Final = 16 * 2**20  # of what is merged, as it lies on the disk: a worker holds it in memory
+MOST_BYTES: Final = 16 * 2**20  # of what is merged, as it lies on the disk
+MOST_VALUES: Final = 16 * 2**20  # of what is merged, some 200 MB, which a worker holds in memory
 _AT_ONCE: Final = 4  # merges in a row: after an upgrade there may be many to do, and events wait meanwhile
 _TRIES: Final = 5
 Read = TypeVar("Read")
@@ -157,16 +158,25 @@ def _by_cover(found: Iterable[Part]) -> tuple[list[Part], list[Part]]:
 
 
 def _due(done: Sequence[tuple[Part, int]]) -> slice | None:
-    """Where the oldest `FAN` neighbours of one level are that are not too big; None where there are fewer."""
+    """Where the oldest `FAN` neighbours of one level are that are not too big; None where there are none."""
     start = 0
     for _, same in itertools.groupby(done, key=lambda one: one[0].level):
         following = start + len(list(same))
         for first in range(start, following - FAN + 1, FAN):
             window = slice(first, first + FAN)
-            if sum(part.path.stat().st_size for part, _ in done[window]) <= MOST_BYTES:
+            paths = [part.path for part, _ in done[window]]
+            if sum(path.stat().st_size for path in paths) <= MOST_BYTES and sum(map(_values, paths)) <= MOST_VALUES:
                 return window
         start = following
     return None
+
+
+def _values(path: Path) -> int:
+    """How many values a part holds, each of a list: rows of one user repeat them, and compress a hundredfold."""
+    with reading(path):
+        footer = pq.read_metadata(path)
+    groups = (footer.row_group(index) for index in range(footer.num_row_groups))
+    return sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
 
 
 def _merge(parts: Sequence[Part], end: int) -> Part:
