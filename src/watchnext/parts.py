@@ -71,6 +71,9 @@ def parts_of(folder: Path, only: tuple[str, int] | None = None) -> list[Part]:
     Args:
         folder: an archive's or an offline log's.
         only: a topic and its partition; else those of all.
+
+    Raises:
+        StoreError: the folder cannot be read; one that is not there has no parts.
     """
     kept, _ = _sorted_out(folder, only)
     return kept
@@ -82,8 +85,7 @@ def merged_up_to(folder: Path, topic: str, partition: int, offset: int) -> int |
     Raises:
         StoreError: the folder cannot be read.
     """
-    with reading(folder):
-        parts = parts_of(folder, (topic, partition))
+    parts = parts_of(folder, (topic, partition))
     return next((part.end for part in parts if part.first_offset <= offset < part.end), None)
 
 
@@ -96,10 +98,7 @@ def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> Non
     Raises:
         StoreError: a part cannot be read, or none be written.
     """
-    if not folder.exists():
-        return
-    with reading(folder):
-        kept, covered = _sorted_out(folder, (topic, partition))
+    kept, covered = _sorted_out(folder, (topic, partition))
     with _writing(folder, wanted="remove what is merged"):
         for part in covered:
             part.path.unlink(missing_ok=True)
@@ -129,10 +128,10 @@ def _sorted_out(folder: Path, only: tuple[str, int] | None) -> tuple[list[Part],
     A listing that a merge runs through may have neither its parts nor the merge. So a part that was there before and
     that nothing covers has to be there still; else the folder is listed anew.
     """
-    pattern = f"{only[0]}-{only[1]}-*.parquet" if only else "*.parquet"  # of few: a name that is read takes a while
-    before = _names(folder, pattern)
+    prefix = f"{only[0]}-{only[1]}-" if only else ""  # of few: a name that is read takes a while
+    before = _names(folder, prefix)
     while True:
-        names = _names(folder, pattern)
+        names = _names(folder, prefix)
         found = [part for name in before | names if (part := Part.of(folder / name)) is not None]
         kept, covered = _by_cover(part for part in found if only in (None, (part.topic, part.partition)))
         if names.issuperset(part.path.name for part in kept):
@@ -140,8 +139,11 @@ def _sorted_out(folder: Path, only: tuple[str, int] | None) -> tuple[list[Part],
         before = names
 
 
-def _names(folder: Path, pattern: str) -> set[str]:
-    return {path.name for path in folder.glob(pattern)}
+def _names(folder: Path, prefix: str) -> set[str]:
+    """Not by `glob`, to which a folder that may not be read is an empty one."""
+    with reading(folder), suppress(FileNotFoundError):
+        return {name for name in os.listdir(folder) if name.startswith(prefix)}
+    return set()
 
 
 def _by_cover(found: Iterable[Part]) -> tuple[list[Part], list[Part]]:

@@ -86,9 +86,9 @@ class OfflineLog:
             StoreError: the part cannot be read, or ends at another offset: it was folded from another batch.
         """
         path = self._path(topic, partition, first_offset)
-        if not path.exists():
-            return None
         with reading(path):
+            if not path.exists():
+                return None
             table = pq.ParquetFile(path).read()
         if (last := int(table.schema.metadata[_LAST_OFFSET])) != last_offset:
             raise StoreError(
@@ -101,7 +101,7 @@ class OfflineLog:
         """The last row folded from a partition's offsets below `before`, a part's first; None where there is none.
 
         Raises:
-            StoreError: a part cannot be read.
+            StoreError: a part, or the folder, cannot be read.
         """
         parts = parts_of(self.folder, (topic.value, partition))
         for path in reversed([part.path for part in parts if part.first_offset < before]):

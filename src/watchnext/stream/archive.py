@@ -71,9 +71,9 @@ class EventArchive:
             StoreError: its part cannot be read.
         """
         path = self._path(topic, partition, first_offset)
-        if not path.exists():
-            return None
         with reading(path):
+            if not path.exists():
+                return None
             table = pq.ParquetFile(path).read()
         next_offset = int(table.schema.metadata[_NEXT_OFFSET])
         return Batch(topic, partition, first_offset, next_offset, events_of(table, topic))
