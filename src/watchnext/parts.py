@@ -104,14 +104,14 @@ def merge_parts(folder: Path, topic: str, partition: int, *, before: int) -> Non
             part.path.unlink(missing_ok=True)
     starts = [part.first_offset for part in kept if part.first_offset < before]
     done = list(zip(kept, [*starts[1:], before], strict=False)) if starts else []
-    for _ in range(_AT_ONCE):  # of one listing: it takes seconds where there is much to do
-        with reading(folder):
+    with reading(folder), suppress(FileNotFoundError):  # another process is at it
+        for _ in range(_AT_ONCE):  # of one listing: it takes seconds where there is much to do
             due = _due(done)
-        if due is None:
-            return
-        parts = [part for part, _ in done[due]]
-        end = done[due][-1][1]
-        done[due] = [(_merge(parts, end), end)]
+            if due is None:
+                return
+            parts = [part for part, _ in done[due]]
+            end = done[due][-1][1]
+            done[due] = [(_merge(parts, end), end)]
 
 
 def while_parts_stay(read: Callable[[], Read]) -> Read:
@@ -175,22 +175,20 @@ def _due(done: Sequence[tuple[Part, int]]) -> slice | None:
 
 def _values(path: Path) -> int:
     """How many values a part holds, each of a list: rows of one user repeat them, and compress a hundredfold."""
-    with reading(path):
-        footer = pq.read_metadata(path)
+    with path.open("rb") as file, reading(path):
+        footer = pq.read_metadata(file)
     groups = (footer.row_group(index) for index in range(footer.num_row_groups))
     return sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
 
 
 def _merge(parts: Sequence[Part], end: int) -> Part:
-    """Make one part of neighbours, up to before `end`, and remove them."""
+    """Make one part of neighbours, up to before `end`, and remove them; FileNotFoundError where one is gone."""
     tables = []
     for part in parts:
-        with reading(part.path):
-            tables.append(pq.ParquetFile(part.path).read())
-    first, last = parts[0], tables[-1]
-    folder = first.path.parent
-    with reading(folder):
-        table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(last.schema.metadata)
+        with part.path.open("rb") as file, reading(part.path):
+            tables.append(pq.ParquetFile(file).read())
+    table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(tables[-1].schema.metadata)
+    first, folder = parts[0], parts[0].path.parent
     merged = Part.at(folder, first.topic, first.partition, first.first_offset, end=end, level=first.level + 1)
     with _writing(merged.path, wanted=f"merge {len(parts)} parts"):
         with suppress(FileExistsError):  # another's, of the same parts

@@ -286,6 +286,23 @@ def test_a_worker_that_comes_back_from_the_dead_takes_nothing_with_it(
     assert names(batches) == ["t-0-000-090-2.parquet", "t-0-090.parquet", "t-0-100.parquet", "t-1-000.parquet"]
 
 
+def test_a_merge_whose_parts_another_process_merged_ends_without_a_word(
+    batches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told as a damaged part, to be put back from a backup."""
+    real = parts.write_aside
+
+    def overtaken(path: Path, table: pa.Table) -> Path:
+        monkeypatch.setattr(parts, "write_aside", real)
+        merge_parts(batches, "t", 0, before=110)
+        return real(path, table)
+
+    monkeypatch.setattr(parts, "write_aside", overtaken)
+    merge_parts(batches, "t", 0, before=110)
+
+    assert numbers(batches) == list(range(110))
+
+
 @pytest.mark.parametrize("torn", [0, 1])
 def test_a_listing_that_a_merge_runs_through_is_made_anew(
     batches: Path, monkeypatch: pytest.MonkeyPatch, torn: int
