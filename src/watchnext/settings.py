@@ -28,6 +28,12 @@ from watchnext.yaml_errors import YAML_ERRORS
 Profile = Literal["tiny", "small", "full"]
 LAST_PORT = 65_535
 Port = Annotated[int, Field(ge=1, le=LAST_PORT)]
+# A hundred years, a day of a request: what is longer ends a clock or a wait, or does not fit 64 bits of milliseconds.
+Days = Annotated[float, Field(le=36_500)]
+Minutes = Annotated[float, Field(le=36_500 * 1_440)]
+Seconds = Annotated[float, Field(le=36_500 * 86_400)]
+Milliseconds = Annotated[int, Field(le=86_400_000)]
+Parallel = Annotated[int, Field(le=1_000)]  # all topics of ours are made at once, and Kafka makes 10,000 partitions
 
 
 def _named(folder: Any) -> Any:
@@ -55,9 +61,9 @@ class Kafka(Section):
     """The broker and our consumer groups."""
 
     bootstrap: str = "127.0.0.1:19092"
-    partitions: int = Field(4, ge=1, description="of every topic of ours; all input topics share it")
+    partitions: Parallel = Field(4, ge=1, description="of every topic of ours; all input topics share it")
     group: str = "watchnext-materializer"
-    session_timeout_ms: int = Field(10_000, ge=1_000)
+    session_timeout_ms: Milliseconds = Field(10_000, ge=1_000)
     batch_events: int = Field(5_000, ge=1, description="events folded and written together")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str = ""
@@ -74,8 +80,8 @@ class Features(Section):
     registry: str = Field("", description="Feast registry path or URL; empty: <home>/feast/registry.db")
     archive: str = Field("", description="folder of the event archive, which all workers mount; empty: <home>/archive")
     offline: str = Field("", description="folder of the offline feature log; empty: <home>/offline")
-    late_days: float = Field(7, gt=0, description="events later than this go to the archive only")
-    future_minutes: float = Field(10, ge=0, description="events further ahead than this are dead letters")
+    late_days: Days = Field(7, gt=0, description="events later than this go to the archive only")
+    future_minutes: Minutes = Field(10, ge=0, description="events further ahead than this are dead letters")
 
 
 class Milvus(Section):
@@ -93,9 +99,9 @@ class Generations(Section):
         "", pattern=r"^(https?://\S+)?$", description="URL of the bucket's S3-compatible server; empty: AWS"
     )
     region: str = Field("", description="of the bucket; empty: AWS_DEFAULT_REGION")
-    refresh_minutes: float = Field(60, ge=0.01, description="interval to which video counters are floored")
-    ack_timeout_s: float = Field(60, gt=0, description="wait for every replica to load a staged generation")
-    poll_s: float = Field(0.5, gt=0, description="how often a replica looks at the pointer")
+    refresh_minutes: Minutes = Field(60, ge=0.01, description="interval to which video counters are floored")
+    ack_timeout_s: Seconds = Field(60, gt=0, description="wait for every replica to load a staged generation")
+    poll_s: Seconds = Field(0.5, gt=0, description="how often a replica looks at the pointer")
     kept: int = Field(
         5, ge=1, description="newest generations that stay in the store, beside what is live and previous"
     )
@@ -122,12 +128,12 @@ class Training(Section):
     tower_learning_rate: float = Field(0, ge=0, description="of the towers' layers")
     tower_id_rate: float = Field(0, ge=0, description="learning rate of the towers' ids (row-wise Adagrad)")
     ranking_weight: Literal["expected", "paper"] = "expected"
-    click_window_minutes: float = Field(30, gt=0)
-    max_age_days: float = Field(0, ge=0, description="oldest tower example; 0: all")
+    click_window_minutes: Minutes = Field(30, gt=0)
+    max_age_days: Days = Field(0, ge=0, description="oldest tower example; 0: all")
     split_at_ms: int = Field(0, ge=0, description="epoch ms: labels from it on are held out; 0: the last tenth")
-    threads: int = Field(0, ge=0, description="0: one for torch; for encoding a process a core, at most 8")
+    threads: Parallel = Field(0, ge=0, description="0: one for torch; for encoding a process a core, at most 8")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of the layers' arithmetic in training")
-    checkpoint_minutes: float = Field(10, ge=0, description="between two checkpoints of a training; 0: none")
+    checkpoint_minutes: Minutes = Field(10, ge=0, description="between two checkpoints of a training; 0: none")
     gate_recall_factor: float = Field(
         1.0, ge=0, description="the towers' recall@50 must be at least this times that of Popular and of item cosine"
     )
@@ -138,12 +144,12 @@ class Serving(Section):
     """Retrieval, ranking and the ladder."""
 
     candidates: int = Field(500, ge=1, le=2_000)
-    deadline_ms: int = Field(1_000, ge=10, description="default budget of one answer")
-    features_budget_ms: int = Field(150, ge=1)
-    index_budget_ms: int = Field(200, ge=1)
-    ranker_budget_ms: int = Field(400, ge=1)
+    deadline_ms: Milliseconds = Field(1_000, ge=10, description="default budget of one answer")
+    features_budget_ms: Milliseconds = Field(150, ge=1)
+    index_budget_ms: Milliseconds = Field(200, ge=1)
+    ranker_budget_ms: Milliseconds = Field(400, ge=1)
     breaker_failures: int = Field(5, ge=1, description="failures in a row that open the ranker's breaker")
-    breaker_seconds: float = Field(2, gt=0, description="how long the breaker stays open")
+    breaker_seconds: Seconds = Field(2, gt=0, description="how long the breaker stays open")
     allow_client_time: bool = Field(False, description="honour now_ms of a request (tests, replays)")
     host: str = "127.0.0.1"
     retrieval_port: Port = 18080
@@ -160,7 +166,7 @@ class TorchServe(Section):
     metrics_port: Port = 18087
     grpc_port: Port = 18088
     grpc_management_port: Port = 18089
-    workers: int = Field(1, ge=1)
+    workers: Parallel = Field(1, ge=1)
     model_store: str = Field("", description="folder of the archives; empty: <home>/torchserve/model-store")
 
 
@@ -208,7 +214,7 @@ class Local(Section):
 
     router_port: Literal[8080] = 8080  # the upstream router listens there, always
     kafka_controller_port: Port = 19093
-    workers: int = Field(2, ge=1, description="materializer processes")
+    workers: Parallel = Field(2, ge=1, description="materializer processes")
     kafka_heap: str = "256m"
 
 

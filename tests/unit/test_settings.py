@@ -208,6 +208,35 @@ def test_a_number_without_an_end_or_a_floor_is_refused(
         load_settings()
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "KAFKA__PARTITIONS",
+        "KAFKA__SESSION_TIMEOUT_MS",
+        "FEATURES__LATE_DAYS",
+        "FEATURES__FUTURE_MINUTES",
+        "GENERATIONS__REFRESH_MINUTES",
+        "GENERATIONS__ACK_TIMEOUT_S",
+        "GENERATIONS__POLL_S",
+        "TRAINING__CLICK_WINDOW_MINUTES",
+        "TRAINING__MAX_AGE_DAYS",
+        "TRAINING__THREADS",
+        "TRAINING__CHECKPOINT_MINUTES",
+        "SERVING__DEADLINE_MS",
+        "SERVING__RANKER_BUDGET_MS",
+        "SERVING__BREAKER_SECONDS",
+        "TORCHSERVE__WORKERS",
+        "LOCAL__WORKERS",
+    ],
+)
+def test_a_number_beyond_what_clocks_and_counts_hold_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A training ended in an OverflowError once its examples were made, a replica at its first wait."""
+    monkeypatch.setenv(f"WATCHNEXT_{variable}", "1" + "0" * 30)
+
+    with pytest.raises(ConfigError, match=f"than or equal to [0-9]+ .set WATCHNEXT_{variable} "):
+        load_settings()
+
+
 @pytest.mark.parametrize(("name", "value"), [("SEED", "-1"), ("TOWER", "[64, 0]"), ("RANKER", "[-3]")])
 def test_what_no_model_can_be_made_with_is_refused_before_the_examples_are(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
