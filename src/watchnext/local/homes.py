@@ -31,7 +31,12 @@ def aside(home: Path, data: str) -> Path:
 
 
 def place_of(home: Path, data: str) -> Path:
-    """Where the home of `data` lies now, or will be made: `home`, or aside of it."""
+    """Where the home of `data` lies now, or will be made: `home`, or aside of it.
+
+    Raises:
+        DataError: `home` holds the current folder, or a mark that cannot be read.
+    """
+    _check_apart(home)
     held = mark_of(home)
     here = held.data == data if held else not aside(home, data).exists()
     return home if here else aside(home, data)
@@ -65,8 +70,7 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
             folder is in the way.
     """
     home = settings.home.absolute()
-    if Path.cwd().is_relative_to(home.resolve()):  # a demo of other data would rename it, with all else that it holds
-        raise DataError(f"{home} is the current folder, or holds it: set WATCHNEXT_HOME to a folder of its own")
+    _check_apart(home)
     held = mark_of(home)
     if held is None and (home / "archive").exists():
         raise DataError(
@@ -88,6 +92,12 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
 def note_user(home: Path, data: str, user: str) -> None:
     """Keep who the demo of `data` in `home` shows, for the next one."""
     _write(home, replace(mark_of(home) or Mark(data), user=user))
+
+
+def _check_apart(home: Path) -> None:
+    """A demo of other data would rename the current folder, with all else that it holds."""
+    if Path.cwd().is_relative_to(home.resolve()):
+        raise DataError(f"{home} is the current folder, or holds it: set WATCHNEXT_HOME to a folder of its own")
 
 
 def _write(home: Path, mark: Mark) -> None:

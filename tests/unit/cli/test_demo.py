@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from watchnext.cli.demo import open_once, side_by_side
+from watchnext.errors import DataError
 from watchnext.settings import load_settings
 
 
@@ -72,6 +73,17 @@ def test_a_demo_that_was_cut_short_or_holds_a_sample_is_opened_again(tmp_path: P
 
     assert dataset is not None
     assert dataset.name == "simulator"
+
+
+@pytest.mark.parametrize("home", [".", "/"])
+def test_a_home_that_holds_the_current_folder_is_refused_before_data_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+):
+    """`/` ended in a traceback, and MovieLens was fetched into the current folder before it was refused."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(DataError, match="is the current folder, or holds it: set WATCHNEXT_HOME"):
+        open_once(load_settings(home=Path(home)), "simulator", None, user="")
 
 
 def test_the_lag_is_asked_for_without_feast():
