@@ -102,6 +102,9 @@ def log_to_standard_error() -> None:
 
 def main() -> None:
     """The entry point."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it (`>&-`); of no standard error print makes standard output
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 -- to the end of the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: no name of a file ends a verb
     try:

@@ -83,6 +83,20 @@ def test_a_file_whose_name_is_no_text_ends_no_verb(
     assert json.loads(read.stdout)["file"] == str(file)
 
 
+@pytest.mark.parametrize(
+    ("verb", "closed", "code"),
+    [("config show --json", ">&-", 0), ("config show", ">&-", 0), ("--set kafka status --json", "2>&-", 2)],
+)
+def test_a_closed_stream_ends_no_verb_and_gets_nothing_of_the_other(
+    tmp_path: Path, verb: str, closed: str, code: int
+) -> None:
+    command = f"{Path(sys.executable).parent}/watchnext --set home={tmp_path} {verb} {closed}"
+
+    run = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=120)
+
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", "")
+
+
 def test_status_does_not_import_what_is_heavy():
     heavy = "{'torch', 'feast', 'kafka', 'pymilvus', 'kserve', 'kfp', 'pandas', 'pyarrow'}"
     code = f"import sys, watchnext.cli.main, watchnext.cli.status; print(sorted({heavy} & set(sys.modules)))"
