@@ -37,7 +37,11 @@ class Tool:
         path = self.path()
         if path is None:
             raise PrerequisiteError(f"{self.name} is missing: {self.install}.")
-        run = subprocess.run([path, *self.version_arguments], capture_output=True, text=True, check=False)
+        command = [path, *self.version_arguments]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:  # made for another machine, or a script of an interpreter that is not there
+            raise PrerequisiteError(f"{path} does not run ({error.strerror}): {self.install}.") from error
         found = re.search(self.version_pattern, run.stdout + run.stderr)
         if run.returncode or not found:
             raise PrerequisiteError(f"{path} does not tell its version (exit {run.returncode}): {self.install}.")

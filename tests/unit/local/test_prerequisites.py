@@ -74,3 +74,15 @@ def test_a_tool_that_fails_is_not_taken_for_present(bin_folder: Path):
 
     with pytest.raises(PrerequisiteError, match=r"mvn does not tell its version \(exit 3\)"):
         require(MAVEN)
+
+
+def test_a_tool_that_does_not_run_or_babbles_is_told_in_a_sentence(bin_folder: Path):
+    """Java of another processor ended the whole of `doctor`, which asked whether `home` can be written."""
+    (bin_folder / "java").write_bytes(b"\x7fELF of another machine")
+    (bin_folder / "java").chmod(0o755)
+    program(bin_folder, "go", "printf '\\377'")
+
+    with pytest.raises(PrerequisiteError, match=r"java does not run \(Exec format error\): install a Java 17"):
+        require(JAVA)
+    with pytest.raises(PrerequisiteError, match=r"go does not tell its version \(exit 0\): install Go"):
+        require(GO)
