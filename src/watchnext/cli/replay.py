@@ -31,22 +31,24 @@ def replay(
     as_json: JsonFlag = False,
 ) -> None:
     """Send a data set's catalogue, profiles and events to Kafka, moved by whole days to end today."""
-    from watchnext.data import open_dataset
-    from watchnext.data.replay import recorded_shift
+    from watchnext.data import check_name, open_dataset
+    from watchnext.data.replay import recorded_shift, replaying
 
     settings, clock = load_settings(), SystemClock()
-    earlier = None if again else recorded_shift(settings.home, name)
-    if earlier is not None and earlier.covers("") and path is None:  # what was sent whole is not read again
-        _was_sent(as_json, name, earlier, "")
-        return
-    note(f"reading {name}")
-    dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
-    if earlier is not None:
-        earlier.check_end(dataset)
-    if earlier is not None and earlier.covers(dataset.sample):
-        _was_sent(as_json, name, earlier, dataset.sample)
-        return
-    sent, shift = send(settings, dataset, clock, limit=limit, speed=speed, quiet=as_json)
+    check_name(name)
+    with replaying(settings.home, name):
+        earlier = None if again else recorded_shift(settings.home, name)
+        if earlier is not None and earlier.covers("") and path is None:  # what was sent whole is not read again
+            _was_sent(as_json, name, earlier, "")
+            return
+        note(f"reading {name}")
+        dataset = open_dataset(name, path, settings, clock=clock, users=users, days=days)
+        if earlier is not None:
+            earlier.check_end(dataset)
+        if earlier is not None and earlier.covers(dataset.sample):
+            _was_sent(as_json, name, earlier, dataset.sample)
+            return
+        sent, shift = send(settings, dataset, clock, limit=limit, speed=speed, quiet=as_json)
     derived = ", ".join(dataset.derived)
     _report(
         as_json,

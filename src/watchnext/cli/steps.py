@@ -11,13 +11,19 @@ if TYPE_CHECKING:
 
 
 def replay_once(settings: Settings, dataset: "Dataset") -> None:
-    """Send the data set, unless a replay of all of it was finished; one of another sample does not count."""
-    from watchnext.cli.replay import send
-    from watchnext.data.replay import recorded_shift
+    """Send the data set, unless a replay of all of it was finished; one of another sample does not count.
 
-    shift = recorded_shift(settings.home, dataset.name)
-    if shift is None or not shift.covers(dataset.sample):
-        send(settings, dataset, SystemClock())
+    Raises:
+        UsageError: another process replays it just now, or other files of that name were replayed before.
+        ServerError: the broker is down.
+    """
+    from watchnext.cli.replay import send
+    from watchnext.data.replay import recorded_shift, replaying
+
+    with replaying(settings.home, dataset.name):
+        shift = recorded_shift(settings.home, dataset.name)
+        if shift is None or not shift.covers(dataset.sample):
+            send(settings, dataset, SystemClock())
 
 
 def catch_up(settings: Settings) -> None:

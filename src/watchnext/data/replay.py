@@ -15,6 +15,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +125,25 @@ def recorded_shift(home: Path, name: str) -> Shift | None:
         DataError: the record cannot be read.
     """
     return _records(home).get(name)
+
+
+@contextmanager
+def replaying(home: Path, name: str) -> Iterator[None]:
+    """One replay of the data set `name` into `home` at a time: of two, each would forget what the other had sent.
+
+    Raises:
+        UsageError: another process is at it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / f"replay-{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{name} came to be replayed into {home}, and another process replays it just now: what both send "
+                "would count twice; try again when that one has ended"
+            ) from None
+        yield
 
 
 def record_finished(home: Path, name: str, shift: Shift, events: int, clock: Clock, *, sample: str = "") -> Shift:

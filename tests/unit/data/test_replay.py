@@ -21,6 +21,7 @@ from watchnext.data.replay import (
     record_finished,
     recorded_shift,
     replay_events,
+    replaying,
     shift_event,
 )
 from watchnext.data.simulator import END_MS, Simulator
@@ -306,3 +307,18 @@ def test_two_replays_at_once_keep_each_others_records(tmp_path):
         list(pool.map(lambda name: record_finished(tmp_path, name, Shift(1, NOW), 5, FixedClock(NOW)), names))
 
     assert all(recorded_shift(tmp_path, name) is not None for name in names)
+
+
+def test_a_data_set_is_replayed_by_one_process_at_a_time(tmp_path, broker, monkeypatch):
+    """Of two at once the one that ended last forgot what the other had sent, which the next replay sent again."""
+    monkeypatch.setenv("WATCHNEXT_HOME", str(tmp_path))
+    broker.room = 10**6
+
+    with replaying(tmp_path, "simulator"):  # as another process
+        for send_it in (lambda: replay_once(load_settings(), SMALL_SET), lambda: replay("simulator", users=10, days=2)):
+            with pytest.raises(UsageError, match="another process replays it just now"):
+                send_it()
+    assert broker.got == []
+
+    replay_once(load_settings(), SMALL_SET)
+    assert len(broker.got) == len(whole(SMALL_SET))
