@@ -6,7 +6,7 @@ environment.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from watchnext.errors import ConfigError
 from watchnext.features.spec import HISTORY
-from watchnext.setting_keys import PREFIX, check_variables, no_such_key, variable_of
+from watchnext.setting_keys import PREFIX, check_variables, leaves, no_such_key, variable_of
 from watchnext.yaml_errors import YAML_ERRORS
 
 Profile = Literal["tiny", "small", "full"]
@@ -290,7 +290,8 @@ def load_settings(**flags: Any) -> Settings:
 
     Raises:
         ConfigError: a value is wrong, or a key is unknown; the message names the setting, what came, and its
-            environment variable or the nearest key. Or `serving.deadline_ms` leaves no room for its budgets.
+            environment variable or the nearest key. Or `serving.deadline_ms` leaves no room for its budgets, or a text
+            holds what is no character.
     """
     path = os.environ.get("WATCHNEXT_CONFIG")
     if path:
@@ -317,8 +318,31 @@ def load_settings(**flags: Any) -> Settings:
         raise ConfigError(f"setting {key} = {came}: {first['msg']} (set {variable_of(setting)} or the YAML key)") from (
             None if secret else error
         )
+    _check_characters(settings)
     _check_deadline(settings.serving)
     return settings
+
+
+def _check_characters(settings: Settings) -> None:
+    """PyYAML reads an emoji that JSON escapes as two halves, which no file or socket takes; no path takes NUL."""
+    for key, value in leaves(settings.model_dump()):
+        try:
+            odd = b"\0" in "".join(_texts(key, value)).encode()
+        except UnicodeEncodeError:
+            odd = True
+        if odd:
+            raise ConfigError(
+                f"setting {key} holds NUL or a half of a character, as JSON escapes it: write the character itself "
+                f"(set {variable_of(key)} or the YAML key)"
+            )
+
+
+def _texts(*values: Any) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _texts(*value)
+        else:
+            yield value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _check_deadline(serving: Serving) -> None:

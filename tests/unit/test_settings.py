@@ -35,6 +35,28 @@ def test_a_file_with_an_unknown_key_is_refused(
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (r'{"home": "/tmp/\ud83d\ude00"}', "home"),
+        (r'{"home": "/tmp/\u0000"}', "home"),
+        (r'{"gateway": {"static_list": ["a", "\ud83d\ude00"]}}', "gateway.static_list"),
+        (r'{"kafka": {"sasl_password": "hush\ud83d"}}', "kafka.sasl_password"),
+    ],
+)
+def test_a_text_with_what_is_no_character_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, key: str
+) -> None:
+    """Verbs ended in a traceback; a gateway answered nothing once it had only its static list."""
+    (tmp_path / "settings.json").write_text(text)
+    monkeypatch.setenv("WATCHNEXT_CONFIG", str(tmp_path / "settings.json"))
+
+    with pytest.raises(ConfigError, match=f"setting {key} holds NUL or a half of a character") as raised:
+        load_settings()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
 def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server ended in a traceback, and a verb asked whether `home` can be written."""
     monkeypatch.setenv("WATCHNEXT_CONFIG", "/proc/self/mem")  # whoever reads it, and be it root
