@@ -30,6 +30,7 @@ from watchnext.settings import Settings, load_settings
 app = typer.Typer(help="Train and publish a generation, refresh the index, or compile the pipelines.")
 
 BROKER_S: Final = 180.0
+UTF_8: Final = {"PYTHONIOENCODING": "utf-8"}  # what pipelines print, to KFP too, which reads its steps as UTF-8
 
 _TASK = re.compile(r"Executing task '([a-z-]+)'")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -114,7 +115,9 @@ def compile_pipelines(
     """Compile the pipelines to YAML, for the Kubeflow UI or `kfp run create`."""
     folder = ["--to", str(to)] if to else []
     command = [sys.executable, "-m", "pipelines.compile", *folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env={**os.environ, **UTF_8}, check=False
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit {done.returncode} without a word"]
         raise WatchnextError(f"pipelines.compile failed: {said[-1]}")
@@ -183,14 +186,15 @@ def run_pipeline(pipeline: Pipeline, settings: Settings, console: Console, *opti
     kind, reason = "", ""
     with (
         guarded() as starter,
-        log.open("w") as sink,
+        log.open("w", encoding="utf-8") as sink,
         console.status(f"{pipeline.value}: starting") as status,
         subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "WATCHNEXT_HOME": str(settings.home.absolute()), STARTER_MARK: starter},
+            encoding="utf-8",
+            errors="replace",  # one byte that is no text, of whatever library, must not end a training of hours
+            env={**os.environ, **UTF_8, "WATCHNEXT_HOME": str(settings.home.absolute()), STARTER_MARK: starter},
         ) as process,
     ):
         for line in _lines(process):

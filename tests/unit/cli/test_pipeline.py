@@ -5,13 +5,16 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from watchnext.cli.pipeline import app, compile_pipelines
+from watchnext.cli.pipeline import Pipeline, app, compile_pipelines, run_pipeline
 from watchnext.errors import UsageError, WatchnextError
+from watchnext.settings import Settings
 
 
 def test_a_compiler_that_dies_without_a_word_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +35,19 @@ def test_a_data_set_that_there_is_none_is_refused_before_the_broker_is_asked(
 
     with pytest.raises(UsageError, match="no data set is called 'nosuch'"):
         CliRunner().invoke(app, ["first", "--data", "nosuch"], catch_exceptions=False)
+
+
+def test_bytes_that_are_no_text_end_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "\\377\\nsaid in $PYTHONIOENCODING\\n"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("watchnext.cli.pipeline.sys", SimpleNamespace(executable=str(python)))
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+
+    run_pipeline(Pipeline.TRAIN, Settings(home=tmp_path), Console(quiet=True))
+    compile_pipelines()
+
+    assert (tmp_path / "logs" / "pipeline-train.log").read_text() == "\ufffd\nsaid in utf-8\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
