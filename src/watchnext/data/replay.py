@@ -11,6 +11,7 @@ import fcntl
 import itertools
 import json
 import os
+import sys
 import tempfile
 import time
 import zlib
@@ -45,6 +46,8 @@ _TIME_FIELD: Final[dict[type[Event], str]] = {
     CatalogEvent: "uploaded_at",
     ProfileEvent: "updated_at",
 }
+
+_LONGEST_S: Final = 36_500 * 86_400  # a century: no sleep takes much more
 
 E_ = TypeVar("E_", bound=Event)
 
@@ -202,7 +205,7 @@ def replay_events(dataset: Dataset, shift: Shift, *, limit: int = 0) -> Iterator
         yield Topic.CATALOG, shift_event(video, shift.ms)
     for profile in dataset.profiles():
         yield Topic.PROFILE, shift_event(profile, shift.ms)
-    for topic, event in itertools.islice(dataset.events(), limit or None):
+    for topic, event in itertools.islice(dataset.events(), min(limit, sys.maxsize) or None):
         yield topic, shift_event(event, shift.ms)
 
 
@@ -229,7 +232,7 @@ def paced(
                 began_ms, began = event.at_ms, monotonic()
             wait = (event.at_ms - began_ms) / 1000 / speed - (monotonic() - began)
             if wait > 0:
-                sleep(wait)
+                sleep(min(wait, _LONGEST_S))
         yield topic, event
 
 

@@ -292,6 +292,20 @@ def test_a_paced_replay_sleeps_what_is_left_of_each_gap():
     assert slept == [1.0, 1.5]  # due at 2 s and 3 s; at 1.0 s and 1.5 s on the clock, which does not see the sleep
 
 
+def test_a_limit_beyond_all_counts_is_none():
+    """It ended in a ValueError once the catalogue was sent."""
+    assert list(replay_events(SMALL_SET, Shift(0, 0), limit=10**20)) == list(replay_events(SMALL_SET, Shift(0, 0)))
+
+
+def test_a_speed_near_nothing_waits_as_long_as_a_sleep_may_be():
+    """It ended in an OverflowError."""
+    events = [(Topic.SEARCH, SearchEvent(event_id="s", user_id="u", query="q", searched_at=at)) for at in (0, 4_000)]
+    slept: list[float] = []
+
+    assert len(list(paced(iter(events), 1e-320, sleep=slept.append))) == 2
+    assert slept == [3_153_600_000]
+
+
 def test_without_a_speed_nothing_waits():
     events = [(Topic.SEARCH, SearchEvent(event_id="s", user_id="u", query="q", searched_at=at)) for at in (1, 10**9)]
 
