@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+
+# A title comes from whoever publishes videos; ESC and its like would move the cursor, or write what is not there.
+_CONTROLS: Final = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+}
 
 _people = Console(highlight=False, emoji=False)
 _errors = Console(stderr=True, highlight=False, emoji=False)
@@ -30,17 +35,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table; cells and title are taken as text, without markup. On a pipe no cell is cut."""
+    """A table; cells and title are taken as text, without markup or control characters. On a pipe no cell is cut."""
     table = Table(
         *columns,
-        title=Text(title, style="table.title") if title else None,
+        title=Text(_plain(title), style="table.title") if title else None,
         title_justify="left",
         box=None,
         pad_edge=False,
         header_style="bold",
     )
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(_plain(str(cell))) for cell in row))
     if _people.is_terminal:
         _people.print(table)
     else:
@@ -48,8 +53,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 
 
 def say(text: str) -> None:
-    """A line for people, as it is."""
-    _people.print(text, markup=False, soft_wrap=True)
+    """A line for people, as it is but for control characters."""
+    _people.print(_plain(text), markup=False, soft_wrap=True)
 
 
 def next_step(text: str) -> None:
@@ -81,6 +86,10 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
     hidden = quiet or not _errors.is_terminal
     with Progress(*columns, console=_errors, transient=True, disable=hidden) as bars:
         yield bars
+
+
+def _plain(text: str) -> str:
+    return text.translate(_CONTROLS)
 
 
 def _jsonable(value: object) -> Any:
