@@ -31,14 +31,14 @@ def apply(settings: Settings) -> Path:
         The configuration file, for Feast's own command line and UI.
 
     Raises:
-        StoreError: the registry or the online store refused.
+        StoreError: the registry, the online store or a folder refused.
     """
-    path = write_feature_store_yaml(settings)
-    if offline_type(settings) == "duckdb":
-        for view in View:
-            OfflineLog(settings.offline_path, view).create()
     wanted, registry = definitions(settings), without_passwords(settings.registry_path)
     try:
+        path = write_feature_store_yaml(settings)
+        if offline_type(settings) == "duckdb":
+            for view in View:
+                OfflineLog(settings.offline_path, view).create()
         open_store(settings).apply(wanted.objects())
     except (OSError, SQLAlchemyError, ImportError, DecodeError, *STORE_ERRORS) as error:  # ImportError: its driver's
         raise StoreError(

@@ -21,3 +21,11 @@ def test_a_registry_that_cannot_be_had_is_named(tmp_path: Path, registry: str) -
         apply(Settings(home=tmp_path, features=Features(registry=registry)))
 
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("folder", ["feast", "offline"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).write_text("a file")
+
+    with pytest.raises(StoreError, match=rf"the definitions cannot be registered in .*{tmp_path / folder}"):
+        apply(Settings(home=tmp_path))
