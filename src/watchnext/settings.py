@@ -187,7 +187,7 @@ class Gateway(Section):
     write_served: bool = True
     write_impressions: bool = Field(False, description="stand in for a client that writes no impressions")
     experiment: str = ""
-    arms: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    arms: dict[str, Annotated[float, Field(ge=0, le=1e9)]] = Field(
         {}, description="arm to share; sticky by hash of user and experiment"
     )
 

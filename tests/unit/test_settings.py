@@ -112,6 +112,7 @@ def test_variables_that_kubernetes_sets_for_services_stop_no_server(monkeypatch:
         ("API_KEYS", '["hush\\n"]', r"gateway\.api_keys\.0 = a secret: .*without a space at its ends"),
         ("ARMS__NEW", "nan", r"gateway\.arms\.new"),
         ("ARMS__NEW", "-0.5", r"gateway\.arms\.new"),
+        ("ARMS__NEW", "1e308", r"gateway\.arms\.new"),
     ],
 )
 def test_a_key_without_letters_and_a_share_that_is_none_are_refused(

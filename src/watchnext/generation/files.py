@@ -30,9 +30,14 @@ class Files:
         """Files under `url`; `endpoint` and `region` are of a bucket (`bucket.options`).
 
         Raises:
-            ConfigError: fsspec knows no such URL, or not without another package.
+            ConfigError: fsspec knows no such URL, or not without another package, or cannot write there.
         """
         self.url = url
+        if url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"setting generations.url = {url!r} cannot be written to: wanted a folder or s3://BUCKET/PREFIX; the "
+                "address of a bucket's server is generations.endpoint"
+            )
         self._in_bucket = url.startswith(("s3://", "s3a://"))
         options = bucket.options(endpoint, region) if self._in_bucket else {}
         # No cache of listings: other processes write, and each look must see it.

@@ -5,6 +5,7 @@ PosixPath('.watchnext-kuairand')
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -96,7 +97,7 @@ def note_user(home: Path, data: str, user: str) -> None:
 
 def _check_apart(home: Path) -> None:
     """A demo of other data would rename the current folder, with all else that it holds."""
-    if Path.cwd().is_relative_to(home.resolve()):
+    if Path.cwd().is_relative_to(os.path.realpath(home)):
         raise DataError(f"{home} is the current folder, or holds it: set WATCHNEXT_HOME to a folder of its own")
 
 

@@ -92,7 +92,7 @@ def kafka_server(settings: "Settings", jars: Path, port: int) -> Server:
     """The broker of `settings` on `port`."""
     home = settings.home.absolute()
     folder = home / "kafka"
-    data = os.path.relpath(home.resolve() / "kafka" / "data", run_folder(home) / "kafka")
+    data = os.path.relpath(run_folder(home).parent / "kafka" / "data", run_folder(home) / "kafka")
     config = folder / "server.properties"
     controller_port = settings.local.kafka_controller_port
     archive = jars / CLASS_ARCHIVE

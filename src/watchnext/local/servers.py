@@ -1,5 +1,6 @@
 """What the supervisor knows of a server: how to start it, how to ask whether it is ready, how to stop it."""
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ def run_folder(home: Path) -> Path:
 
     One path however the home is spelled: by the path of its pid file a server's processes are found.
     """
-    return home.resolve() / "run"
+    return Path(os.path.realpath(home), "run")  # of links that go round, `resolve` raises what is no OSError
 
 
 def nothing() -> None:

@@ -55,9 +55,13 @@ def test_down_of_a_fresh_home_is_harmless(tmp_path: Path):
 @pytest.mark.parametrize(
     "arguments", [["status", "--json"], ["down"], ["pipeline", "run"], ["demo", "--data", "simulator", "--json"]]
 )
-def test_a_home_that_is_a_file_fails_in_a_sentence(tmp_path: Path, arguments: list[str]):
+@pytest.mark.parametrize("home_is", ["a file", "a link to itself"])
+def test_a_home_that_is_no_folder_fails_in_a_sentence(tmp_path: Path, arguments: list[str], home_is: str):
     home = tmp_path / "home"
-    home.write_text("no folder")
+    if home_is == "a file":
+        home.write_text("no folder")
+    else:
+        home.symlink_to(home)
 
     run = watchnext(*arguments, home=home)
 

@@ -58,9 +58,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert os.listdir(tmp_path) == ["live.json"]  # nothing that keeps a full disk full
 
 
-def test_a_url_that_no_file_system_opens_is_a_wrong_setting():
+@pytest.mark.parametrize("url", ["foo://bucket/prefix", "http://store", "http://h:99999", "http://[::1"])
+def test_a_url_that_no_file_system_opens_or_writes_is_a_wrong_setting(url: str):
     with pytest.raises(ConfigError, match=r"generations\.url = .* wanted a folder or s3://BUCKET/PREFIX"):
-        Files("foo://bucket/prefix")
+        Files(url)
 
 
 def test_a_file_in_the_place_of_the_folder_is_said_in_a_sentence(tmp_path: Path):
