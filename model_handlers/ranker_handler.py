@@ -5,6 +5,7 @@
 """
 
 import gc
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ class RankerHandler:
 
         self.scorer = Scorer.load(Path(context.system_properties["model_dir"]))
         self.scorer.warm_up()
+        # Else two lines a request, which the frontend parses: that it came, and a time that the frontend's own hold.
+        logging.getLogger().setLevel(logging.WARNING)
         gc.collect()
         gc.freeze()  # a full collection looks through all of torch, and the request waits
 
