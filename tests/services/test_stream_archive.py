@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -77,6 +78,22 @@ def test_a_part_older_than_a_field_gives_its_default(tmp_path: Path) -> None:
     archive.write(batch)
     (path,) = (tmp_path / "served-events").iterdir()
     pq.write_table(pq.ParquetFile(path).read().drop_columns(["arm", "seed_video_id"]), path)
+
+    assert archive.read(Topic.SERVED, 0, 0) == batch
+    assert events_of(read_archive(str(tmp_path), Topic.SERVED), Topic.SERVED) == batch.events
+
+
+def test_a_line_of_a_list_in_a_part_older_than_its_field_has_the_default(tmp_path: Path) -> None:
+    archive = EventArchive(str(tmp_path))
+    item = ServedItem(video_id="v", position=0, sources=["tower"])
+    batch = Batch(Topic.SERVED, 0, 0, 1, [(0, ServedEvent(request_id="r", user_id="u", served_at=1, items=[item]))])
+    archive.write(batch)
+    (path,) = (tmp_path / "served-events").iterdir()
+    table = pq.ParquetFile(path).read()
+    items = [[{"video_id": "v", "position": 0, "sources": ["tower"]}]]
+    old = pa.struct([("video_id", pa.string()), ("position", pa.int64()), ("sources", pa.list_(pa.string()))])
+    place = table.column_names.index("items")
+    pq.write_table(table.set_column(place, "items", pa.array(items, pa.list_(old))), path)
 
     assert archive.read(Topic.SERVED, 0, 0) == batch
     assert events_of(read_archive(str(tmp_path), Topic.SERVED), Topic.SERVED) == batch.events

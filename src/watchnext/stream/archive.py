@@ -118,11 +118,22 @@ def events_of(table: Any, topic: Topic) -> list[tuple[int, Event]]:
     """The events of an archive table with their offsets, in the table's order."""
     kind = EVENT_OF_TOPIC[topic]
     rows = table.select([name for name in kind.__struct_fields__ if name in table.column_names]).to_pylist()
-    # A part that is older than a field lacks it, or has nulls in its place: the event has the default.
-    optional = {field.name for field in msgspec.structs.fields(kind) if not field.required}
-    known = [{name: value for name, value in row.items() if value is not None or name not in optional} for row in rows]
+    known = _known(rows, msgspec.inspect.type_info(list[kind]))  # type: ignore[valid-type]
     events = msgspec.convert(known, list[kind])  # type: ignore[valid-type]
     return list(zip(table[LOG_OFFSET].to_pylist(), events, strict=True))
+
+
+def _known(value: Any, kind: msgspec.inspect.Type) -> Any:
+    """A part that is older than a field lacks it, or has nulls in its place: the event has the default."""
+    match kind:
+        case msgspec.inspect.ListType(item_type=msgspec.inspect.StructType(fields=fields)):
+            kinds = {field.name: (field.type, field.required) for field in fields}
+            return [
+                {name: _known(one, kinds[name][0]) for name, one in item.items() if one is not None or kinds[name][1]}
+                for item in value
+            ]
+        case _:
+            return value
 
 
 @cache
