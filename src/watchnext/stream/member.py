@@ -164,7 +164,11 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._last_committed.update(starts)
         for tp in starts:
             self._materializer.begin(Topic(tp.topic), tp.partition, self._committed[tp])
-            while (end := self._materializer.finish(Topic(tp.topic), tp.partition, self._committed[tp])) is not None:
+            while not self._stop.is_set():  # an offset that was set back has thousands of batches behind it
+                self._health.beat()
+                end = self._materializer.finish(Topic(tp.topic), tp.partition, self._committed[tp])
+                if end is None:
+                    break
                 self._commit({tp: end})
             self._consumer.seek(tp, self._committed[tp])
 

@@ -108,3 +108,31 @@ def test_a_topic_that_grows_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(ConfigError, match=r"has 5 partitions, kafka\.partitions is 4"):
         a_member().run()
+
+
+def test_a_worker_that_finishes_thousands_of_batches_is_alive_and_ends_when_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Offsets were set back, by hand or since Kafka forgot them: the loop did not turn, and SIGTERM waited."""
+    consumer = SimpleNamespace(committed=lambda tp: 0, commit=lambda offsets: None, seek=lambda tp, offset: None)
+    monkeypatch.setattr(member, "KafkaConsumer", lambda **_: consumer)
+    one = a_member(producer=SimpleNamespace(flush=lambda: None))
+    now = 0.0
+    one._health = Health(alive_s=60, monotonic=lambda: now)
+    told: list[tuple[int, str]] = []
+
+    def finish(topic: Topic, partition: int, offset: int) -> int | None:
+        nonlocal now
+        now += 50
+        told.append(one._health.healthz())
+        if offset == 2:
+            one._stop.set()
+        return offset + 1 if offset < 1_000 else None
+
+    monkeypatch.setattr(
+        one, "_materializer", SimpleNamespace(begin=lambda *_: None, forget=lambda: None, finish=finish)
+    )
+
+    one._take_over({TopicPartition(Topic.WATCH.value, number) for number in (0, 1)})
+
+    assert told == [(200, "alive")] * 3
