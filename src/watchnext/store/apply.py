@@ -6,10 +6,14 @@ Feast keeps registered objects where every reader unpickles them, so the registr
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import structlog
 from feast import FeatureStore
+from feast.errors import FeastObjectNotFoundException
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +24,8 @@ from watchnext.store.config import offline_type, repo_config, write_feature_stor
 from watchnext.store.offline import OfflineLog
 from watchnext.store.online import STORE_ERRORS
 from watchnext.store.schema import definitions
+
+_REGISTRY_ERRORS: Final = (OSError, SQLAlchemyError, ImportError, DecodeError)  # ImportError: its driver's
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +46,7 @@ def apply(settings: Settings) -> Path:
             for view in View:
                 OfflineLog(settings.offline_path, view).create()
         open_store(settings).apply(wanted.objects())
-    except (OSError, SQLAlchemyError, ImportError, DecodeError, *STORE_ERRORS) as error:  # ImportError: its driver's
+    except (*_REGISTRY_ERRORS, *STORE_ERRORS) as error:
         raise StoreError(
             f"the definitions cannot be registered in {registry} "
             f"(online store {without_passwords(settings.features.online)}): {error}"
@@ -62,6 +68,22 @@ def open_store(settings: Settings, offline: dict[str, str] | None = None) -> Fea
         offline: another section `offline_store` than these settings make.
     """
     return FeatureStore(config=repo_config(settings, offline))
+
+
+@contextmanager
+def registered(settings: Settings, name: str) -> Iterator[None]:
+    """For what asks the registry for `name`.
+
+    Raises:
+        StoreError: it is not registered, or the registry cannot be had.
+    """
+    registry = without_passwords(settings.registry_path)
+    try:
+        yield
+    except FeastObjectNotFoundException as error:
+        raise StoreError(f"{name} is not registered in {registry}: run `watchnext up`, which registers it") from error
+    except _REGISTRY_ERRORS as error:
+        raise StoreError(f"{registry} cannot be asked for {name}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -16,14 +16,13 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import structlog
-from feast.errors import FeatureViewNotFoundException
 
 from watchnext.contracts.names import View
 from watchnext.errors import StoreError, WatchnextError
 from watchnext.parts import reading
 from watchnext.settings import Settings, load_settings, without_passwords
 from watchnext.store import values
-from watchnext.store.apply import open_store
+from watchnext.store.apply import open_store, registered
 from watchnext.store.offline import OfflineLog
 from watchnext.store.online import STORE_ERRORS
 from watchnext.store.schema import EVENT_TIMESTAMP
@@ -43,7 +42,8 @@ def materialize(
         How many rows of the log were gone through, by view.
 
     Raises:
-        StoreError: nothing is registered, a part of the log is damaged, or the online store failed.
+        StoreError: nothing is registered, the registry cannot be had, a part of the log is damaged, or the online store
+            failed.
         ConfigError: `features.offline` is no folder.
     """
     store = open_store(settings, offline={"type": "watchnext.store.old_parts.OldPartsOfflineStore"})
@@ -53,14 +53,10 @@ def materialize(
         log = OfflineLog(settings.offline_path, view)
         try:
             for start, end, rows in _ranges(log, rows_a_range):
-                with contextlib.redirect_stdout(sys.stderr):  # Feast prints; stdout is the caller's
+                # Feast prints; stdout is the caller's
+                with registered(settings, view.value), contextlib.redirect_stdout(sys.stderr):
                     store.materialize(start, end, feature_views=[view.value])
                 counts[view] += rows
-        except FeatureViewNotFoundException as error:
-            raise StoreError(
-                f"{view.value} is not registered in {without_passwords(settings.registry_path)}: "
-                "run `watchnext up`, which registers it"
-            ) from error
         except duckdb.Error as error:
             raise StoreError(
                 f"{log.folder} cannot be read ({error}): a damaged part is put back from a backup"

@@ -15,13 +15,12 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureStore
-from feast.errors import FeastObjectNotFoundException
 
 from watchnext.contracts.names import FeatureService, View
 from watchnext.contracts.rows import ROW_OF_VIEW
 from watchnext.errors import StoreError
-from watchnext.settings import Settings, without_passwords
-from watchnext.store.apply import open_store
+from watchnext.settings import Settings
+from watchnext.store.apply import open_store, registered
 from watchnext.store.config import offline_type
 from watchnext.store.offline import arrow_schema
 from watchnext.store.schema import BOOKKEEPING, EVENT_TIMESTAMP
@@ -49,10 +48,11 @@ def point_in_time(
         A column a feature; null in every feature of a view that has no row of the key so early.
 
     Raises:
-        StoreError: nothing is registered, a column is missing, or a feature is unknown.
+        StoreError: nothing is registered, the registry cannot be had, a column is missing, or a feature is unknown.
     """
     store = open_store(settings)
-    by_view = _wanted(store, settings, source, features)
+    with registered(settings, source.value):
+        by_view = _wanted(store, source, features)
     key = ROW_OF_VIEW[next(iter(by_view))].ENTITY.value
     _check(keys, key)
     labels = keys[[key, EVENT_TIMESTAMP]].reset_index(drop=True)
@@ -71,20 +71,14 @@ def point_in_time(
 
 
 def _wanted(
-    store: FeatureStore, settings: Settings, source: View | FeatureService, features: Sequence[str] | None
+    store: FeatureStore, source: View | FeatureService, features: Sequence[str] | None
 ) -> dict[View, list[str]]:
     """The features to read, by view; views of which nothing is wanted are left out."""
-    try:
-        if isinstance(source, FeatureService):
-            projections = store.get_feature_service(source.value).feature_view_projections
-            offered = {View(projection.name): projection.features for projection in projections}
-        else:
-            offered = {source: store.get_feature_view(source.value).features}
-    except FeastObjectNotFoundException as error:
-        raise StoreError(
-            f"{source.value} is not registered in {without_passwords(settings.registry_path)}: "
-            "run `watchnext up`, which registers it"
-        ) from error
+    if isinstance(source, FeatureService):
+        projections = store.get_feature_service(source.value).feature_view_projections
+        offered = {View(projection.name): projection.features for projection in projections}
+    else:
+        offered = {source: store.get_feature_view(source.value).features}
     names = {view: [field.name for field in fields] for view, fields in offered.items()}
     if features is None:
         return {view: [name for name in names[view] if name not in BOOKKEEPING] for view in names}
