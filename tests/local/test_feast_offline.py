@@ -1,5 +1,6 @@
 """The offline log through Feast's DuckDB engine: point-in-time sets and the recovery drill."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -220,6 +221,20 @@ def test_a_wrong_question_is_a_clear_error(
 ) -> None:
     with pytest.raises(StoreError, match=words):
         point_in_time(settings, View.USER_WATCHES, asked, features=features)
+
+
+@pytest.mark.parametrize("damaged", [True, False], ids=["a damaged part", "no folder"])
+def test_a_log_that_cannot_be_read_is_named(settings: Settings, damaged: bool) -> None:
+    write(settings, [watched("u1", at_ms=NOW, offset=0, videos=["v"])])
+    log = OfflineLog(settings.offline_path, View.USER_WATCHES)
+    if damaged:
+        part = log.parts()[0].path
+        part.write_bytes(part.read_bytes()[:-10])
+    else:
+        shutil.rmtree(log.folder)
+
+    with pytest.raises(StoreError, match=r"user_watches cannot be read \(.* put back from a backup"):
+        point_in_time(settings, View.USER_WATCHES, labels(("u1", NOW)))
 
 
 def test_before_apply_nothing_can_be_asked(feature_settings: Settings) -> None:

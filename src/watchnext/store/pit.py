@@ -48,7 +48,8 @@ def point_in_time(
         A column a feature; null in every feature of a view that has no row of the key so early.
 
     Raises:
-        StoreError: nothing is registered, the registry cannot be had, a column is missing, or a feature is unknown.
+        StoreError: nothing is registered, the registry or the log cannot be read, a column is missing, or a feature is
+            unknown.
     """
     store = open_store(settings)
     with registered(settings, source.value):
@@ -63,7 +64,13 @@ def point_in_time(
         if not len(labels):
             found = schema.empty_table()
         elif offline_type(settings) == "duckdb":
-            found = _gather(settings, view, names, _positions(settings, view, labels, key))
+            try:
+                found = _gather(settings, view, names, _positions(settings, view, labels, key))
+            except duckdb.Error as error:
+                raise StoreError(
+                    f"{settings.offline_path}/{view.value} cannot be read ({error}): a damaged part is put back from a "
+                    "backup; `python -m watchnext.store.apply` makes a folder that is missing"
+                ) from error
         else:
             found = _join(store, view, schema, labels, key)
         columns.update(zip(names, found.columns, strict=True))
