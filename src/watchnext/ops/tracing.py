@@ -32,6 +32,7 @@ from watchnext.settings import Ops
 
 CALL: Final = SpanKind.CLIENT  # the span of who waits for another process
 ANSWER: Final = SpanKind.SERVER  # the span of who is waited for
+_COLLECTOR_S: Final = 2.0  # for one of up to four batches, all of which a process that ends waits for
 
 _W3C: Final = TraceContextTextMapPropagator()
 _tracer: Tracer | None = None  # none: no traces
@@ -56,7 +57,7 @@ def send_traces(ops: Ops, process: str) -> None:
         resource=Resource.create({"service.name": f"watchnext-{process}", "service.version": watchnext.__version__}),
         sampler=ParentBased(TraceIdRatioBased(ops.trace_share)),
     )
-    exporter = OTLPSpanExporter(endpoint=f"{ops.otlp_endpoint.rstrip('/')}/v1/traces")
+    exporter = OTLPSpanExporter(endpoint=f"{ops.otlp_endpoint.rstrip('/')}/v1/traces", timeout=_COLLECTOR_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))  # on a thread of its own; ends with the process
     _tracer = provider.get_tracer("watchnext", watchnext.__version__)
 
