@@ -67,6 +67,7 @@ def test_no_promise_of_the_frozen_schema_is_broken(topic: Topic):
 
     for name, promised in frozen(topic)["$defs"].items():
         assert set(today[name]["required"]) <= set(promised["required"]), "a new field needs a default"
+        assert about_its_fields(today[name]) == about_its_fields(promised), "fields of tomorrow are ignored"
         for field, schema in promised["properties"].items():
             promise = without_words(schema) | BOUNDS_SINCE.get(f"{name}.{field}", {})
             assert without_words(today[name]["properties"][field]) == promise, f"{name}.{field}"
@@ -77,6 +78,11 @@ def test_every_topic_of_applications_is_frozen_with_messages():
 
     assert set(FROZEN_TOPICS) == applications
     assert {Topic(topic) for topic in MESSAGES} == applications
+
+
+def about_its_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a struct's schema says beside the fields: nothing of those that it does not name."""
+    return {key: value for key, value in without_words(schema).items() if key not in ("properties", "required")}
 
 
 def without_words(schema: Any) -> Any:
