@@ -19,7 +19,7 @@ from watchnext.local import processes, supervisor
 from watchnext.local.environment import server_environment
 from watchnext.local.ports import port_is_free
 from watchnext.local.processes import SERVER_MARK
-from watchnext.local.servers import run_folder
+from watchnext.local.servers import Server, run_folder
 from watchnext.settings import Settings
 
 BACKENDS = "kafka,valkey,milvus"
@@ -200,6 +200,19 @@ def test_a_server_that_dies_tells_its_last_words_and_takes_the_others_along(sett
         ServerError, match=r"milvus ended .* after its start\. Last lines of .*milvus\.log:\n(.|\n)+rror"
     ):
         supervisor.up(settings, ["valkey", "milvus"])
+
+    assert living(settings) == set()
+
+
+def test_a_server_that_dies_once_it_was_ready_fails_the_others_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    first = Server(name="first", what="", command=("sh", "-c", "sleep 0.3; echo no disk"))
+    second = Server(name="second", what="", command=("sleep", "60"), ready=lambda: "first" not in living(settings))
+    monkeypatch.setattr(supervisor, "local_servers", lambda *_, **__: [first, second])
+
+    with pytest.raises(ServerError, match=r"first ended 0 s after its start\. Last lines of .*first\.log:\nno disk"):
+        supervisor.up(settings)
 
     assert living(settings) == set()
 

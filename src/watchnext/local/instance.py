@@ -75,17 +75,26 @@ class Instance:
             environment={**environment, **self.server.environment},
         )
 
+    def check_alive(self, since: float) -> None:
+        """Sees that it lives, `since` (monotonic seconds) being its start.
+
+        Raises:
+            ServerError: it has ended; with the last lines of its log.
+        """
+        if not self.alive:
+            seconds = time.monotonic() - since
+            raise ServerError(f"{self.name} ended {seconds:.0f} s after its start. {self._last_words()}")
+
     def is_ready(self, since: float) -> bool:
         """Is it ready, `since` (monotonic seconds) being its start?
 
         Raises:
             ServerError: it has ended, or has not become ready in its time; with the last lines of its log.
         """
-        seconds = time.monotonic() - since
-        if not self.alive:
-            raise ServerError(f"{self.name} ended {seconds:.0f} s after its start. {self._last_words()}")
+        self.check_alive(since)
         if self.server.ready is None or self.server.ready():
             return True
+        seconds = time.monotonic() - since
         if seconds > self.server.start_seconds:
             raise ServerError(f"{self.name} is not ready after {seconds:.0f} s. {self._last_words()}")
         return False

@@ -98,7 +98,9 @@ def _start(settings: Settings, instances: list[Instance], starter: str, tell: Pr
                 since[instance.name] = time.monotonic()
                 waiting.remove(instance)
             for instance in instances:
-                if instance.name in since.keys() - ready and instance.is_ready(since[instance.name]):
+                if instance.name in ready:
+                    instance.check_alive(since[instance.name])
+                elif instance.name in since and instance.is_ready(since[instance.name]):
                     ready.add(instance.name)
                     tell(instance.name, _ready_after(since[instance.name]) if instance in down_now else "running")
             time.sleep(POLL_SECONDS if ready != names else 0)
