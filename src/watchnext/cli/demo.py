@@ -51,19 +51,20 @@ def demo(
     put_aside = homes.take_home(settings, data, data_path)
     if put_aside:
         note(f"the demo of {put_aside} is put aside; `watchnext demo --data {put_aside}` takes it back")
-    with _step("servers", steps, json):
-        supervisor.up(settings, progress=lambda name, event: note(f"{name}: {event}"))
-    with _step("events", steps, json):
-        if dataset is not None:
-            replay_once(settings, dataset)
-    with _step("features", steps, json):
-        catch_up(settings)
-    with _step("training", steps, json):
-        metrics = train_once(settings)
-    with _step("serving", steps, json):
-        request = RecommendRequest(user_id=user or _someone(settings, data, dataset), k=k)
-        by_graph = _when_live(settings, request)
-        by_grpc = client.ask_grpc(settings, request)
+    with homes.held(settings.home, data):
+        with _step("servers", steps, json):
+            supervisor.up(settings, progress=lambda name, event: note(f"{name}: {event}"))
+        with _step("events", steps, json):
+            if dataset is not None:
+                replay_once(settings, dataset)
+        with _step("features", steps, json):
+            catch_up(settings)
+        with _step("training", steps, json):
+            metrics = train_once(settings)
+        with _step("serving", steps, json):
+            request = RecommendRequest(user_id=user or _someone(settings, data, dataset), k=k)
+            by_graph = _when_live(settings, request)
+            by_grpc = client.ask_grpc(settings, request)
     if json:
         print_json(
             {

@@ -4,8 +4,11 @@
 PosixPath('.watchnext-kuairand')
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -67,8 +70,8 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
         path: folder of its files, noted where one is named.
 
     Raises:
-        DataError: the home holds the current folder, events that no demo brought or a mark that cannot be read, or a
-            folder is in the way.
+        DataError: the home holds the current folder, events that no demo brought or a mark that cannot be read, a demo
+            of other data is at work in it, or a folder is in the way.
     """
     home = settings.home.absolute()
     _check_apart(home)
@@ -80,8 +83,9 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
         )
     other = held.data if held and held.data != data else ""
     if other:
-        supervisor.down(settings)
-        _move(home, aside(home, other))
+        with _locked(home, fcntl.LOCK_EX, f"a demo of {other} is at work in {home}: wait for its end"):
+            supervisor.down(settings)
+            _move(home, aside(home, other))
     if aside(home, data).exists() and mark_of(home) is None:
         _move(aside(home, data), home)
     home.mkdir(parents=True, exist_ok=True)
@@ -90,9 +94,35 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
     return other
 
 
+@contextmanager
+def held(home: Path, data: str) -> Iterator[None]:
+    """A demo of `data` is at work in `home`: none of other data puts it aside, nor sends events to its servers.
+
+    Raises:
+        DataError: one is at that just now, or has done it.
+    """
+    late = f"a demo of other data puts {home} aside: of two at once only one has its servers; wait for its end"
+    with _locked(home, fcntl.LOCK_SH, late):
+        mark = mark_of(home)
+        if mark is None or mark.data != data:
+            raise DataError(late)
+        yield
+
+
 def note_user(home: Path, data: str, user: str) -> None:
     """Keep who the demo of `data` in `home` shows, for the next one."""
     _write(home, replace(mark_of(home) or Mark(data), user=user))
+
+
+@contextmanager
+def _locked(home: Path, how: int, refusal: str) -> Iterator[None]:
+    """The lock of the demos in `home`, which moves with it."""
+    with (home / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(refusal) from None
+        yield
 
 
 def _check_apart(home: Path) -> None:

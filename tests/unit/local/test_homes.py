@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from watchnext.errors import DataError
-from watchnext.local.homes import Mark, aside, mark_of, note_user, place_of, take_home
+from watchnext.local.homes import Mark, aside, held, mark_of, note_user, place_of, take_home
 from watchnext.settings import Settings, load_settings
 
 
@@ -25,6 +25,20 @@ def test_a_home_is_put_aside_and_comes_back_whole(settings: Settings) -> None:
     assert take_home(settings, "kuairand") == "movielens"
     assert mark_of(settings.home) == Mark("kuairand", "/data/kr", "u7")
     assert (settings.home / "archive").exists()
+
+
+def test_a_demo_of_other_data_waits_for_the_one_at_work(settings: Settings) -> None:
+    """It moved the home away under the other, whose events then went to its own servers."""
+    take_home(settings, "movielens")
+
+    with held(settings.home, "movielens"), held(settings.home, "movielens"):
+        with pytest.raises(DataError, match=r"a demo of movielens is at work in .*home: wait for its end"):
+            take_home(settings, "kuairand")
+        assert take_home(settings, "movielens") == ""
+
+    assert take_home(settings, "kuairand") == "movielens"
+    with pytest.raises(DataError, match="a demo of other data puts"), held(settings.home, "movielens"):
+        pass
 
 
 def test_where_the_home_of_a_data_set_lies(settings: Settings) -> None:
