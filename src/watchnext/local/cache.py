@@ -68,4 +68,5 @@ def keep(made: Path, place: Path) -> None:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchnext"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache.absolute() / "watchnext"  # servers run in folders of their own

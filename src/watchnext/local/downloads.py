@@ -77,7 +77,9 @@ def build_go(package: str, module: Path, binary: Path) -> None:
 
 def _run(command: list[str], folder: Path, what: str) -> None:
     environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": ""}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+    )
     if run.returncode:
         said = (run.stdout + run.stderr).strip()[-1500:]
         raise PrerequisiteError(f"{what} failed (exit {run.returncode}): {' '.join(command)}\n{said}")

@@ -77,13 +77,13 @@ def prepare() -> None:
         require(*TOOLS)
         pending = list(STEPS)
     started = time.monotonic()
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     with ThreadPoolExecutor(len(pending)) as pool:
         running = {pool.submit(STEPS[name]): name for name in pending}
         for done in as_completed(running):
             seconds = time.monotonic() - started
             if error := done.exception():
-                if not isinstance(error, WatchnextError):
+                if not isinstance(error, WatchnextError | OSError):  # OSError: a full disk, a cache that is a file
                     raise error
                 failures.append(error)
             elif seconds >= 1:
@@ -94,7 +94,7 @@ def prepare() -> None:
 
 def _run(command: list[str], ends: Collection[int] = (0,)) -> None:
     """Run `command`, which must end with one of `ends`."""
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if run.returncode not in ends:
         said = (run.stdout + run.stderr).strip()[-1500:]
         raise PrerequisiteError(f"set-up failed (exit {run.returncode}): {' '.join(command)}\n{said}")
@@ -103,5 +103,5 @@ def _run(command: list[str], ends: Collection[int] = (0,)) -> None:
 if __name__ == "__main__":
     try:
         prepare()
-    except WatchnextError as error:
+    except (WatchnextError, OSError) as error:
         sys.exit(f"error: {error}")
