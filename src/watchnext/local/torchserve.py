@@ -8,7 +8,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NoReturn
@@ -64,8 +63,10 @@ def torchserve_server(settings: Settings) -> Server:
     """TorchServe's frontend; it starts and ends its Python workers itself."""
     folder = settings.home.absolute() / "torchserve"
     config = folder / "config.properties"
-    # Workers listen on sockets in the temporary folder, and a socket's path is at most 107 bytes long.
-    scratch = Path(tempfile.gettempdir()) / f"watchnext-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    # Workers listen on sockets in the temporary folder, and a socket's path is at most 107 bytes long. Not by
+    # `tempfile`, which tries to write there: on a full disk `status`, `down` and `doctor` ask for the server, too.
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp").absolute()
+    scratch = temporary / f"watchnext-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     home = _home()
     logging = folder / "log4j2.xml"
 

@@ -1,5 +1,8 @@
+import errno
+import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +39,7 @@ def test_ports_and_workers_are_settings():
 def test_archives_that_a_server_before_has_unpacked_go_before_the_next_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr(torchserve, "java", lambda: "java")
     monkeypatch.setattr(torchserve, "require_java", lambda: None)
     server = torchserve_server(load_settings(home=tmp_path / "home"))
@@ -47,3 +50,15 @@ def test_archives_that_a_server_before_has_unpacked_go_before_the_next_starts(
     server.prepare()
 
     assert not unpacked.exists()
+
+
+def test_a_full_disk_keeps_nobody_from_naming_the_server(monkeypatch: pytest.MonkeyPatch):
+    """`down`, `status` and `doctor` ended in "No usable temporary directory found"."""
+
+    def write(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_os", SimpleNamespace(**(vars(os) | {"open": write})))
+
+    assert torchserve_server(load_settings(home="/h")).name == "torchserve"
