@@ -1,9 +1,12 @@
 """Whether a replica that answers no requests has joined: it keeps a small file in the generation store."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from watchnext.errors import GenerationError
+from watchnext.generation.manifest import Pointer, Replica, Target, decode
 from watchnext.local import processes
 
 FRESH_SECONDS: Final = 30.0  # it beats every other second, unless the machine is busy
@@ -12,10 +15,24 @@ FRESH_SECONDS: Final = 30.0  # it beats every other second, unless the machine i
 def replica_is_ready(run: Path, name: str, generations: str, role: str) -> bool:
     """Does the process in `<run>/<name>.pid` keep its replica file in the generation store (`generation.follow`)?
 
+    Where a generation is live, it must have loaded that, or have refused it: then there is nothing to wait for.
     A store that is not a local folder is not asked: there, the process lives is all that is known.
     """
     process = processes.read(run / f"{name}.pid")
     if process is None or "://" in generations:
         return process is not None
-    files = Path(generations, "replicas").glob(f"{role}-*-{process.pid}.json")
-    return any(time.time() - file.stat().st_mtime < FRESH_SECONDS for file in files)
+    live = _live(generations)
+    for file in Path(generations, "replicas").glob(f"{role}-*-{process.pid}.json"):
+        with suppress(FileNotFoundError, GenerationError):  # it has stopped meanwhile, or begins to write
+            replica = decode(file.read_bytes(), Replica, str(file), mend="")
+            if time.time() - file.stat().st_mtime < FRESH_SECONDS:
+                return live is None or live in replica.loaded or str(live) in replica.refused
+    return False
+
+
+def _live(generations: str) -> Target | None:
+    """What the pointer calls live; none where nothing is published, or the pointer cannot be read."""
+    file = Path(generations, "live.json")
+    with suppress(FileNotFoundError, GenerationError):
+        return decode(file.read_bytes(), Pointer, str(file), mend="").live
+    return None
