@@ -174,6 +174,19 @@ def test_a_second_ctrl_c_leaves_no_orphan_either(settings: Settings):
     wait_until_gone(settings)
 
 
+def test_an_up_after_a_killed_one_waits_until_what_that_left_is_gone(settings: Settings):
+    """It took a server that the guardian was about to kill for one that runs."""
+    milvus_file = run_folder(settings.home) / "milvus.pid"
+    with subprocess.Popen(command(settings, "up", "--only", "milvus"), stderr=subprocess.DEVNULL) as starter:
+        wait_for(lambda: milvus_file.exists())
+        os.kill(process_of(settings, "milvus").pid, signal.SIGSTOP)  # heeds no stop signal of the guardian's
+        starter.kill()
+
+    assert supervisor.up(settings, ["milvus"]) == ["milvus"]
+
+    assert states(settings)["milvus"] == "running"
+
+
 def test_a_server_elsewhere_is_neither_looked_at_nor_stopped(settings: Settings):
     supervisor.up(settings, ["valkey"])
     far = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "kafka.example:9092"})})

@@ -21,15 +21,18 @@ STOP_SECONDS: Final = 5.0
 
 
 @contextmanager
-def guarded() -> Iterator[str]:
+def guarded(*keep: int) -> Iterator[str]:
     """A starter's id: processes whose environment carries it in `WATCHNEXT_STARTER` do not outlive a crash in the body.
 
-    Leaving the body in order releases them. After an error the caller ends what it started; what it does not come to
-    end, such as at a second Ctrl-C, ends here.
+    The guardian inherits the descriptors `keep`: a lock is held until it has ended what a crash left. Leaving the body
+    in order releases them. After an error the caller ends what it started; what it does not come to end, such as at a
+    second Ctrl-C, ends here.
     """
     starter = uuid.uuid4().hex
     command = ["setsid", "--fork", sys.executable, "-m", "watchnext.local.guardian", starter]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as fork:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=keep
+    ) as fork:
         assert fork.stdin is not None
         yield starter
         with suppress(BrokenPipeError):

@@ -41,7 +41,7 @@ def up(settings: Settings, only: Sequence[str] = (), progress: Progress | None =
         ConfigError: two servers have the same port.
     """
     instances = _instances(settings, only)
-    with _locked(settings), guarded() as starter:
+    with _locked(settings) as lock, guarded(lock) as starter:
         return _start(settings, instances, starter, progress or _silent)
 
 
@@ -130,8 +130,11 @@ def _stop_strays(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
-    """One starter or stopper of a home at a time."""
+def _locked(settings: Settings) -> Iterator[int]:
+    """One starter or stopper of a home at a time; yields the lock's descriptor.
+
+    Where the body fails, or its process is killed, the lock is held until those who inherited it have ended.
+    """
     folder = run_folder(settings.home.absolute())
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -147,7 +150,8 @@ def _locked(settings: Settings) -> Iterator[None]:
                         "wait for it, or end it"
                     ) from None
                 time.sleep(POLL_SECONDS)
-        yield
+        yield lock.fileno()
+        fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _ready_after(since: float) -> str:
