@@ -89,6 +89,21 @@ def test_a_home_is_the_same_however_it_is_spelled(tmp_path: Path):
         started.stop()
 
 
+def test_a_server_whose_home_was_moved_has_a_pid(tmp_path: Path):
+    """Its processes bear the old home's name; so it is for who may not read their environments."""
+    toy = Server(name="toy", what="", command=("sleep", "1000"))
+    try:
+        Instance(toy, tmp_path / "home").spawn(os.environ)
+        (tmp_path / "home").rename(tmp_path / "moved")
+
+        status = Instance(toy, tmp_path / "moved").status()
+
+        assert (status.state, status.pid) == ("running", int((tmp_path / "moved/run/toy.pid").read_text().split()[0]))
+        assert status.seconds < 60
+    finally:
+        processes.kill_marked(SERVER_MARK, str(Instance(toy, tmp_path / "home").pid_file))
+
+
 def test_a_recycled_pid_is_left_alone(pid_file: Path):
     with subprocess.Popen(["sleep", "1000"]) as stranger:
         pid_file.write_text(f"{stranger.pid} 12345\n")  # the pid of one process, the start time of another

@@ -109,12 +109,12 @@ class Instance:
     def status(self) -> ServerStatus:
         """How it is now."""
         process = processes.read(self.pid_file)
+        live = process if process is not None and process.alive else None
         state: State = "stopped"
-        pids: list[int] = []
-        if process is not None and process.alive:
+        pids = set[int]()
+        if live is not None:
             state = "running" if self.server.ready is None or self.server.ready() else "not ready"
-            pids = processes.marked_pids(SERVER_MARK, str(self.pid_file))
-        live = process if pids else None
+            pids = {live.pid, *processes.marked_pids(SERVER_MARK, str(self.pid_file))}
         return ServerStatus(
             name=self.name,
             what=self.server.what,
