@@ -1,6 +1,7 @@
 """Whether a replica that answers no requests has joined: it keeps a small file in the generation store."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,11 +13,11 @@ from watchnext.local import processes
 FRESH_SECONDS: Final = 30.0  # it beats every other second, unless the machine is busy
 
 
-def replica_is_ready(run: Path, name: str, generations: str, role: str) -> bool:
+def replica_is_ready(run: Path, name: str, generations: str, role: str, served: Callable[[], bool]) -> bool:
     """Does the process in `<run>/<name>.pid` keep its replica file in the generation store (`generation.follow`)?
 
-    Where a generation is live, it must have loaded that, or have refused it: then there is nothing to wait for.
-    A store that is not a local folder is not asked: there, the process lives is all that is known.
+    Where a generation is live, it must have loaded that, which is `served`, or have refused it: then there is nothing
+    to wait for. A store that is not a local folder is not asked: there, the process lives is all that is known.
     """
     process = processes.read(run / f"{name}.pid")
     if process is None or "://" in generations:
@@ -26,7 +27,9 @@ def replica_is_ready(run: Path, name: str, generations: str, role: str) -> bool:
         with suppress(FileNotFoundError, GenerationError):  # it has stopped meanwhile, or begins to write
             replica = decode(file.read_bytes(), Replica, str(file), mend="")
             if time.time() - file.stat().st_mtime < FRESH_SECONDS:
-                return live is None or live in replica.loaded or str(live) in replica.refused
+                if live is None or str(live) in replica.refused:
+                    return True
+                return live in replica.loaded and served()
     return False
 
 

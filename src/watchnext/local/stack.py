@@ -6,6 +6,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from watchnext.errors import ConfigError
+from watchnext.local import processes
 from watchnext.local.cache import kafka_jars, router_binary
 from watchnext.local.definitions import ensure_definitions
 from watchnext.local.heartbeats import replica_is_ready
@@ -130,12 +131,18 @@ def _retrieval(settings: Settings) -> Server:
 
 def _follower(settings: Settings) -> Server:
     run = run_folder(settings.home.absolute())
+
+    def served() -> bool:
+        """Whether TorchServe, if it runs, has what was registered: one that came back alone has lost it."""
+        torchserve = processes.read(run / "torchserve.pid")
+        return torchserve is None or not torchserve.alive or http_ok(settings.ops.follower_port, "/readyz")
+
     return Server(
         name="follower",
         what="registers generations with TorchServe",
         command=_module("model_handlers.follower"),
         ports=(Port(settings.ops.follower_port, "ops.follower_port"),),
-        ready=lambda: replica_is_ready(run, "follower", settings.generations_url, "ranker"),
+        ready=lambda: replica_is_ready(run, "follower", settings.generations_url, "ranker", served),
         after=("torchserve",),
         environment=ONE_THREAD,
     )

@@ -81,7 +81,7 @@ def _instances(settings: Settings, only: Sequence[str] = (), *, skip_remote: boo
 
 
 def _start(settings: Settings, instances: list[Instance], starter: str, tell: Progress) -> list[str]:
-    """Starts what is down, each server as soon as those it comes after are ready."""
+    """Starts what is down, and asks each server whether it is ready, as soon as those it comes after are ready."""
     check_distinct(instance.server for instance in instances)
     down_now = [instance for instance in instances if not instance.alive]
     for instance in down_now:
@@ -92,15 +92,16 @@ def _start(settings: Settings, instances: list[Instance], starter: str, tell: Pr
     waiting, ready = list(down_now), set[str]()
     try:
         while ready != names:
-            for instance in [one for one in waiting if names.intersection(one.server.after) <= ready]:
+            due = [one for one in instances if names.intersection(one.server.after) <= ready]
+            for instance in [one for one in due if one in waiting]:
                 tell(instance.name, "starting")
                 instance.spawn(environment)
                 since[instance.name] = time.monotonic()
                 waiting.remove(instance)
-            for instance in instances:
+            for instance in due:
                 if instance.name in ready:
                     instance.check_alive(since[instance.name])
-                elif instance.name in since and instance.is_ready(since[instance.name]):
+                elif instance.is_ready(since[instance.name]):
                     ready.add(instance.name)
                     tell(instance.name, _ready_after(since[instance.name]) if instance in down_now else "running")
             time.sleep(POLL_SECONDS if ready != names else 0)

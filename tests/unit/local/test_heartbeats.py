@@ -22,8 +22,8 @@ def store(tmp_path: Path) -> GenerationStore:
     return GenerationStore(str(tmp_path / "generations"), clock=SystemClock())
 
 
-def is_ready(run: Path) -> bool:
-    return replica_is_ready(run, "follower", str(run / "generations"), "ranker")
+def is_ready(run: Path, *, served: bool = True) -> bool:
+    return replica_is_ready(run, "follower", str(run / "generations"), "ranker", lambda: served)
 
 
 def beat(store: GenerationStore, *loaded: Target, refused: str = "") -> None:
@@ -49,6 +49,14 @@ def test_what_is_live_is_waited_for(run: Path, store: GenerationStore):
     assert not is_ready(run)
     beat(store, PREVIOUS, LIVE)
     assert is_ready(run)
+
+
+def test_what_torchserve_has_lost_is_waited_for(run: Path, store: GenerationStore):
+    beat(store)
+    assert is_ready(run, served=False)
+    publish(store)
+    beat(store, LIVE)
+    assert not is_ready(run, served=False)
 
 
 def test_a_generation_that_does_not_load_and_a_pointer_that_is_none_keep_nobody_waiting(
