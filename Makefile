@@ -20,7 +20,7 @@ setup:  ## Python environment from the lock, Kafka's jars, KServe's router
 	@PYTHONPATH=src $(PYTHON) -m watchnext.local.prepare
 
 demo: setup  ## The whole way, from events to recommendations (DATA=kuairand DATA_PATH=folder for other data)
-	@$(BIN)/watchnext demo --data $(DATA) $(if $(DATA_PATH),--data-path $(DATA_PATH))
+	@$(BIN)/watchnext demo --data $(DATA) $(if $(DATA_PATH),--data-path '$(DATA_PATH)')
 
 test: setup  ## All tests in two processes: unit, parity, local pipeline, services on real servers
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
