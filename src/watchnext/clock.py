@@ -10,6 +10,7 @@ from typing import Protocol
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+LONGEST_DAYS = 36_500  # a century: what is longer ends a clock or a wait, or does not fit 64 bits of milliseconds
 
 
 class Clock(Protocol):

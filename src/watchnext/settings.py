@@ -20,6 +20,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from watchnext.clock import DAY_MS, LONGEST_DAYS
 from watchnext.errors import ConfigError
 from watchnext.features.spec import HISTORY
 from watchnext.setting_keys import PREFIX, check_variables, leaves, no_such_key, variable_of
@@ -28,11 +29,10 @@ from watchnext.yaml_errors import YAML_ERRORS
 Profile = Literal["tiny", "small", "full"]
 LAST_PORT = 65_535
 Port = Annotated[int, Field(ge=1, le=LAST_PORT)]
-# A hundred years, a day of a request: what is longer ends a clock or a wait, or does not fit 64 bits of milliseconds.
-Days = Annotated[float, Field(le=36_500)]
-Minutes = Annotated[float, Field(le=36_500 * 1_440)]
-Seconds = Annotated[float, Field(le=36_500 * 86_400)]
-Milliseconds = Annotated[int, Field(le=86_400_000)]
+Days = Annotated[float, Field(le=LONGEST_DAYS)]
+Minutes = Annotated[float, Field(le=LONGEST_DAYS * 1_440)]
+Seconds = Annotated[float, Field(le=LONGEST_DAYS * 86_400)]
+Milliseconds = Annotated[int, Field(le=DAY_MS)]  # of a request
 Parallel = Annotated[int, Field(le=1_000)]  # all topics of ours are made at once, and Kafka makes 10,000 partitions
 
 

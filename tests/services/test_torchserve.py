@@ -2,9 +2,8 @@
 
 import os
 import signal
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from model_handlers.archive import archive_name
 from model_handlers.management import Management
 from model_handlers.versions import RankerVersions
 from tests.services.conftest import private_settings
+from tests.services.trained import eventually
 from tests.unit.generation.world import NOW_MS, parts
 from watchnext.contracts.names import ranker_version
 from watchnext.features.codec import pack, unpack
@@ -157,15 +157,6 @@ def _commented(handler: Path, folder: Path) -> Path:
     other = folder / handler.name
     other.write_text(handler.read_text() + "\n# an older release\n")
     return other
-
-
-def eventually(condition: Callable[[], bool], *, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def _status_code(settings: Settings, bundle: Bundle) -> int:

@@ -24,7 +24,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from watchnext.clock import DAY_MS, Clock
+from watchnext import file_lock
+from watchnext.clock import DAY_MS, LONGEST_DAYS, Clock
 from watchnext.contracts.events import (
     CatalogEvent,
     Event,
@@ -47,7 +48,7 @@ _TIME_FIELD: Final[dict[type[Event], str]] = {
     ProfileEvent: "updated_at",
 }
 
-_LONGEST_S: Final = 36_500 * 86_400  # a century: no sleep takes much more
+_LONGEST_S: Final = LONGEST_DAYS * 86_400  # no sleep takes much more
 
 E_ = TypeVar("E_", bound=Event)
 
@@ -138,14 +139,11 @@ def replaying(home: Path, name: str) -> Iterator[None]:
         UsageError: another process is at it.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with (home / f"replay-{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"{name} came to be replayed into {home}, and another process replays it just now: what both send "
-                "would count twice; try again when that one has ended"
-            ) from None
+    refusal = UsageError(
+        f"{name} came to be replayed into {home}, and another process replays it just now: what both send would count "
+        "twice; try again when that one has ended"
+    )
+    with file_lock.locked(home / f"replay-{name}.lock", refusal):
         yield
 
 

@@ -18,6 +18,8 @@ import msgspec
 
 from watchnext.errors import GenerationError
 
+POINTER: Final = "live.json"
+REPLICAS: Final = "replicas"  # the folder of their files
 ID_LENGTH: Final = 16
 
 Message = TypeVar("Message", bound=msgspec.Struct)

@@ -12,9 +12,8 @@ from typing import Final
 
 from watchnext.clock import DAY_MS, Clock
 from watchnext.generation.files import Files
-from watchnext.generation.manifest import Replica, decode, encode
+from watchnext.generation.manifest import REPLICAS, Replica, decode, encode
 
-FOLDER: Final = "replicas"
 TTL_MS: Final = 10_000  # a replica is alive while its heartbeat is younger
 FORGET_MS: Final = DAY_MS  # a process that was killed leaves its file: a publisher removes it once it is older
 
@@ -28,11 +27,11 @@ class Replicas:
 
     def write(self, replica: Replica) -> None:
         """Say what a serving process has loaded or refused."""
-        self._files.write(f"{FOLDER}/{replica.name}.json", encode(replica))
+        self._files.write(f"{REPLICAS}/{replica.name}.json", encode(replica))
 
     def forget(self, name: str) -> None:
         """A serving process has stopped."""
-        self._files.delete(f"{FOLDER}/{name}.json")
+        self._files.delete(f"{REPLICAS}/{name}.json")
 
     def alive(self) -> tuple[Replica, ...]:
         """The replicas whose hearts beat, by name.
@@ -55,8 +54,8 @@ class Replicas:
                 self.forget(replica.name)
 
     def _all(self) -> Iterator[Replica]:
-        for name in self._files.names(FOLDER):
-            path = f"{FOLDER}/{name}"
+        for name in self._files.names(REPLICAS):
+            path = f"{REPLICAS}/{name}"
             try:
                 yield decode(
                     self._files.read(path),

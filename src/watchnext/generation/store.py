@@ -22,7 +22,7 @@ from watchnext.contracts.names import collection_name
 from watchnext.errors import GenerationError, GenerationStoreError, NoGenerationError
 from watchnext.features.spec import spec_hash
 from watchnext.generation.files import Files
-from watchnext.generation.manifest import FileEntry, Manifest, Pointer, Target, decode, encode
+from watchnext.generation.manifest import POINTER, FileEntry, Manifest, Pointer, Target, decode, encode
 from watchnext.generation.replicas import Replicas
 from watchnext.settings import Settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from watchnext.generation.bundle import Bundle
 
 MANIFEST: Final = "manifest.json"
-POINTER: Final = "live.json"
 _CLOCK: Final = SystemClock()
 
 log = structlog.get_logger()

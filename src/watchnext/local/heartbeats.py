@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from watchnext.errors import GenerationError
-from watchnext.generation.manifest import Pointer, Replica, Target, decode
+from watchnext.generation.manifest import POINTER, REPLICAS, Pointer, Replica, Target, decode
 from watchnext.local import processes
 
 FRESH_SECONDS: Final = 30.0  # it beats every other second, unless the machine is busy
@@ -23,7 +23,7 @@ def replica_is_ready(run: Path, name: str, generations: str, role: str, served: 
     if process is None or "://" in generations:
         return process is not None
     live = _live(generations)
-    for file in Path(generations, "replicas").glob(f"{role}-*-{process.pid}.json"):
+    for file in Path(generations, REPLICAS).glob(f"{role}-*-{process.pid}.json"):
         with suppress(FileNotFoundError, GenerationError):  # it has stopped meanwhile, or begins to write
             replica = decode(file.read_bytes(), Replica, str(file), mend="")
             if time.time() - file.stat().st_mtime < FRESH_SECONDS:
@@ -35,7 +35,7 @@ def replica_is_ready(run: Path, name: str, generations: str, role: str, served: 
 
 def _live(generations: str) -> Target | None:
     """What the pointer calls live; none where nothing is published, or the pointer cannot be read."""
-    file = Path(generations, "live.json")
+    file = Path(generations, POINTER)
     with suppress(FileNotFoundError, GenerationError):
         return decode(file.read_bytes(), Pointer, str(file), mend="").live
     return None

@@ -4,7 +4,6 @@
 PosixPath('.watchnext-kuairand')
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,11 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from watchnext import file_lock
 from watchnext.errors import DataError
 from watchnext.local import supervisor
 from watchnext.settings import Settings
 
 _MARK: Final = "demo.json"
+_LOCK: Final = "demo.lock"  # moves with the home
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ def take_home(settings: Settings, data: str, path: Path | None = None) -> str:
         )
     other = held.data if held and held.data != data else ""
     if other:
-        with _locked(home, fcntl.LOCK_EX, f"a demo of {other} is at work in {home}: wait for its end"):
+        busy = DataError(f"a demo of {other} is at work in {home}: wait for its end")
+        with file_lock.locked(home / _LOCK, busy):
             supervisor.down(settings)
             _move(home, aside(home, other))
     if aside(home, data).exists() and mark_of(home) is None:
@@ -101,28 +103,19 @@ def held(home: Path, data: str) -> Iterator[None]:
     Raises:
         DataError: one is at that just now, or has done it.
     """
-    late = f"a demo of other data puts {home} aside: of two at once only one has its servers; wait for its end"
-    with _locked(home, fcntl.LOCK_SH, late):
+    late = DataError(
+        f"a demo of other data puts {home} aside: of two at once only one has its servers; wait for its end"
+    )
+    with file_lock.locked(home / _LOCK, late, shared=True):
         mark = mark_of(home)
         if mark is None or mark.data != data:
-            raise DataError(late)
+            raise late
         yield
 
 
 def note_user(home: Path, data: str, user: str) -> None:
     """Keep who the demo of `data` in `home` shows, for the next one."""
     _write(home, replace(mark_of(home) or Mark(data), user=user))
-
-
-@contextmanager
-def _locked(home: Path, how: int, refusal: str) -> Iterator[None]:
-    """The lock of the demos in `home`, which moves with it."""
-    with (home / "demo.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(refusal) from None
-        yield
 
 
 def _check_apart(home: Path) -> None:

@@ -1,9 +1,10 @@
 """What several of these tests wait for, and what stands in a publish's way."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from tests.unit import waiting
 from watchnext.errors import GenerationError
 from watchnext.generation.bundle import Bundle
 from watchnext.generation.follow import Follower
@@ -11,12 +12,7 @@ from watchnext.generation.manifest import Replica, Target
 from watchnext.generation.store import GenerationStore
 from watchnext.settings import Settings
 
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true within 20 s"
-        time.sleep(0.02)
+eventually = partial(waiting.eventually, seconds=20)
 
 
 def generations(settings: Settings, **changes: float) -> Settings:
